@@ -1,0 +1,1 @@
+"""The routing core: gRPC in front, backends behind. Admits, routes, tries and settles calls."""

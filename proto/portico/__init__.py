@@ -1,0 +1,11 @@
+"""Portico's plinth: what every part, client and adapter author may import.
+
+- ``portico.v1``: the contract, as messages and stubs (proto/portico/v1/*.proto).
+- ``portico.gateway`` and ``portico.adapter``: the two protocols.
+- ``portico.errors``: the one exception, and the tables between it, HTTP and gRPC.
+- ``portico.remote``: the gateway protocol over a gRPC channel.
+- ``portico.openai``: OpenAI's dialect, JSON <-> messages.
+- ``portico.testing``: fakes, and the suite that every adapter must pass.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,85 @@
+"""The adapter's protocol: what a backend dialect implements, in one file.
+
+An adapter is a class that an entry point of the group ``portico.adapters`` names; the entry point's
+name is the ``dialect`` of a backend's configuration. Of a backend's members in the configuration the
+core takes ``dialect``, ``models`` and ``timeouts``; the others make the adapter's own ``Settings``.
+``portico.testing`` holds the suite that every adapter must pass.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.headers_pb2 import Header
+from portico.v1.models_pb2 import Model
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One attempt at one backend."""
+
+    #: Shared with other attempts: an adapter does not change it.
+    params: ChatCompletionParams
+    #: The backend's own name for the model; ``params.model`` is the caller's.
+    model: str
+    #: The caller's HTTP headers.
+    headers: Sequence[Header] = ()
+    request_id: str = ""
+    #: To be called whenever bytes arrive from the backend, whatever they are: the core ends an
+    #: attempt whose backend is silent for too long.
+    alive: Callable[[], None] = _nothing
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Chat, streamed and not. All methods raise ``GatewayError`` for what a backend does wrong.
+
+    Cancelling ``chat``, or closing the generator of ``stream``, closes the upstream connection at
+    once, whether or not the backend has answered. The core owns all time limits but that of the
+    connect; adapters neither retry nor fall back.
+    """
+
+    #: A frozen dataclass: the members of a backend's configuration that are this adapter's. Fields
+    #: may be str, int, float, bool, Secret, None, and lists and dicts of them.
+    Settings: ClassVar[type[Any]]
+
+    def __init__(self, name: str, settings: Any, limits: "Limits") -> None:
+        """Open nothing yet: ``portico check`` makes adapters too. ``name``: the backend's."""
+        ...
+
+    async def chat(self, call: UpstreamCall, /) -> ChatResponse:
+        """Return the whole answer (``completion`` and ``headers``; the core fills in ``served``)."""
+        ...
+
+    def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        """Yield what each read brought: a header first, then chunks as the backend sent them.
+
+        End when the backend does; the core judges whether the answer is whole.
+        """
+        ...
+
+    async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
+        """Return the backend's models. ``headers``: those of the caller who asks."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the idle connections; no call is running."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one backend's use of this machine."""
+
+    #: Seconds for a TCP or TLS connect.
+    connect_seconds: float = 5.0
+    #: Connections open at once.
+    connections: int = 1000
+    #: Bytes of one unstreamed answer, and of one event of a stream.
+    answer_bytes: int = 64 * 1024 * 1024

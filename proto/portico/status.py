@@ -1,0 +1,188 @@
+"""GatewayError <-> google.rpc.Status: how an error crosses a gRPC connection.
+
+The exact error rides in the status details (``ErrorDetail``, beside google.rpc's ErrorInfo, RetryInfo
+and QuotaFailure for callers in other languages). Without them the gRPC code alone decides.
+"""
+
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+from portico.errors import (
+    AUTHENTICATION,
+    INVALID_REQUEST,
+    PERMISSION,
+    QUOTA,
+    RATE_LIMIT,
+    SERVER,
+    TIMEOUT,
+    ErrorClass,
+    GatewayError,
+    too_large,
+    unavailable,
+)
+from portico.v1.errors_pb2 import ErrorDetail
+
+#: Domain of google.rpc.ErrorInfo.
+DOMAIN: Final = "portico"
+
+# gRPC refuses metadata above 8 KiB at random, details included: stay far below.
+_MAX_DETAIL_BYTES: Final = 2048
+_MAX_MESSAGE: Final = 600
+
+Code = grpc.StatusCode
+M = TypeVar("M", bound=Message)
+
+# The table out: HTTP status -> gRPC code. The exact status rides in the detail.
+_TO_GRPC: Final[dict[int, grpc.StatusCode]] = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    402: Code.FAILED_PRECONDITION,
+    403: Code.PERMISSION_DENIED,
+    404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED,
+    409: Code.ABORTED,
+    413: Code.OUT_OF_RANGE,
+    415: Code.INVALID_ARGUMENT,
+    422: Code.INVALID_ARGUMENT,
+    424: Code.FAILED_PRECONDITION,
+    429: Code.RESOURCE_EXHAUSTED,
+    431: Code.OUT_OF_RANGE,
+    500: Code.INTERNAL,
+    501: Code.UNIMPLEMENTED,
+    502: Code.UNAVAILABLE,
+    503: Code.UNAVAILABLE,
+    504: Code.DEADLINE_EXCEEDED,
+    529: Code.UNAVAILABLE,
+}
+
+# The way back for a status without a detail of ours: another server, a proxy, or the gRPC library.
+_FROM_GRPC: Final[dict[grpc.StatusCode, tuple[int, ErrorClass, str, str | None]]] = {
+    Code.INVALID_ARGUMENT: (400, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.OUT_OF_RANGE: (400, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.FAILED_PRECONDITION: (400, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.UNAUTHENTICATED: (401, ErrorClass.CREDENTIAL, AUTHENTICATION, "invalid_api_key"),
+    Code.PERMISSION_DENIED: (403, ErrorClass.CREDENTIAL, PERMISSION, None),
+    Code.NOT_FOUND: (404, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.ABORTED: (409, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.ALREADY_EXISTS: (409, ErrorClass.CALLER, INVALID_REQUEST, None),
+    Code.RESOURCE_EXHAUSTED: (429, ErrorClass.CAPACITY, RATE_LIMIT, "rate_limit_exceeded"),
+    Code.CANCELLED: (503, ErrorClass.GATEWAY, SERVER, "gateway_unavailable"),
+    Code.INTERNAL: (500, ErrorClass.GATEWAY, SERVER, "internal_error"),
+    Code.UNKNOWN: (500, ErrorClass.GATEWAY, SERVER, "internal_error"),
+    Code.DATA_LOSS: (500, ErrorClass.GATEWAY, SERVER, "internal_error"),
+    Code.UNIMPLEMENTED: (501, ErrorClass.CALLER, INVALID_REQUEST, "not_supported"),
+    Code.UNAVAILABLE: (503, ErrorClass.GATEWAY, SERVER, "gateway_unavailable"),
+    Code.DEADLINE_EXCEEDED: (504, ErrorClass.CALLER, TIMEOUT, "deadline_exceeded"),
+}
+
+
+def grpc_code(error: GatewayError) -> grpc.StatusCode:
+    """Return the gRPC code for an error; INTERNAL for a status that the table does not know."""
+    code = _TO_GRPC.get(error.http_status)
+    if code is None:
+        return Code.INVALID_ARGUMENT if 400 <= error.http_status < 500 else Code.INTERNAL
+    return code
+
+
+def to_status(error: GatewayError) -> status_pb2.Status:
+    """Pack an error. Details over 2 KiB lose their headers, and messages are cut at 600 characters."""
+    message = error.message if len(error.message) <= _MAX_MESSAGE else error.message[: _MAX_MESSAGE - 1] + "…"
+    detail = ErrorDetail(
+        http_status=error.http_status,
+        error_class=error.error_class.value,
+        message=message,
+        type=error.type[:64],
+        param=None if error.param is None else error.param[:128],
+        code=None if error.code is None else error.code[:64],
+        headers=error.headers,
+    )
+    if detail.ByteSize() > _MAX_DETAIL_BYTES - 256:
+        detail.ClearField("headers")
+    details: list[Message] = [
+        detail,
+        error_details_pb2.ErrorInfo(reason=(error.code or error.type).upper()[:64], domain=DOMAIN),
+    ]
+    if error.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(int(max(0.0, min(error.retry_after, 1e9)) * 1e9))
+        details.append(retry)
+    if error.code == QUOTA:
+        details.append(error_details_pb2.QuotaFailure())
+    status = status_pb2.Status(code=grpc_code(error).value[0], message=message)
+    for each in details:
+        status.details.add().Pack(each)
+    return status
+
+
+def from_status(code: grpc.StatusCode, message: str, status: status_pb2.Status | None) -> GatewayError:
+    """Unpack an error from a call's gRPC code, message and (where it has them) details."""
+    found = {each.TypeName(): each for each in status.details} if status is not None else {}
+    detail = _unpack(found, ErrorDetail())
+    if detail is None:
+        return _from_code(code, message, found)
+    retry = _unpack(found, error_details_pb2.RetryInfo())
+    return GatewayError(
+        ErrorClass(detail.error_class) if detail.error_class else ErrorClass.GATEWAY,
+        detail.http_status,
+        detail.message,
+        detail.type,
+        detail.code if detail.HasField("code") else None,
+        detail.param if detail.HasField("param") else None,
+        None if retry is None else retry.retry_delay.ToNanoseconds() / 1e9,
+        list(detail.headers),
+    )
+
+
+def _from_code(code: grpc.StatusCode, message: str, found: dict[str, AnyMessage]) -> GatewayError:
+    if code is Code.RESOURCE_EXHAUSTED and not found:
+        return _library_limit(message)
+    http_status, error_class, kind, error_code = _FROM_GRPC.get(code, _FROM_GRPC[Code.UNKNOWN])
+    retry = _unpack(found, error_details_pb2.RetryInfo())
+    if _unpack(found, error_details_pb2.QuotaFailure()) is not None:
+        kind, error_code = QUOTA, QUOTA
+    if error_class is ErrorClass.GATEWAY:
+        # The words may be the gRPC library's, with addresses in them: they are for the log.
+        return (
+            core_unavailable(message)
+            if http_status == 503
+            else _internal(http_status, kind, error_code, message)
+        )
+    seconds = None if retry is None else retry.retry_delay.ToNanoseconds() / 1e9
+    return GatewayError(error_class, http_status, message, kind, error_code, retry_after=seconds)
+
+
+def core_unavailable(detail: str) -> GatewayError:
+    """503: the routing core does not answer or broke off."""
+    return unavailable("The gateway's routing core cannot be reached. Try again shortly.", detail=detail)
+
+
+def _internal(http_status: int, kind: str, code: str | None, detail: str) -> GatewayError:
+    message = "The gateway failed to serve this request. Its log holds the reason under the request id."
+    return GatewayError(ErrorClass.GATEWAY, http_status, message, kind, code, detail=detail)
+
+
+def _library_limit(message: str) -> GatewayError:
+    """RESOURCE_EXHAUSTED made by the gRPC library itself: a size, never a rate."""
+    if "metadata" in message.lower():
+        words = "The request's headers are larger than this gateway takes."
+        return GatewayError(
+            ErrorClass.CALLER, 431, words, INVALID_REQUEST, "headers_too_large", detail=message
+        )
+    if "message larger than max" in message.lower() or "message is too large" in message.lower():
+        return too_large("request or its answer", detail=message)
+    return unavailable("The gateway is overloaded. Try again shortly.", "overloaded", detail=message)
+
+
+def _unpack(found: dict[str, AnyMessage], into: M) -> M | None:
+    packed = found.get(into.DESCRIPTOR.full_name)
+    if packed is None:
+        return None
+    try:
+        packed.Unpack(into)
+    except DecodeError:
+        return None
+    return into
