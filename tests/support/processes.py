@@ -1,0 +1,90 @@
+"""Real processes for tests: started, waited for, and always ended."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Process:
+    """A running process whose lines on stdout can be waited for."""
+
+    popen: subprocess.Popen[str]
+    #: Every line so far, stdout and stderr together.
+    lines: list[str] = field(default_factory=list)
+    _fresh: queue.Queue[str | None] = field(default_factory=queue.Queue)
+
+    def wait_for(self, text: str, timeout: float = 30) -> str:
+        """Return the first line not yet seen that contains ``text``."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                line = self._fresh.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(
+                    f"no {text!r} within {timeout} s; the process said:\n{self.output}"
+                ) from None
+            if line is None:
+                raise AssertionError(f"the process ended without saying {text!r}; it said:\n{self.output}")
+            if text in line:
+                return line
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 15) -> int:
+        """Send a signal and return the exit status."""
+        self.popen.send_signal(how)
+        return self.popen.wait(timeout)
+
+
+@contextlib.contextmanager
+def process(*command: str, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Iterator[Process]:
+    """Run a command while the block runs; ``env`` adds to the environment. It is killed if it must be."""
+    popen = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+    )
+    started = Process(popen)
+    reader = threading.Thread(target=_read, args=(started,), daemon=True)
+    reader.start()
+    try:
+        yield started
+    finally:
+        if popen.poll() is None:
+            popen.terminate()
+            try:
+                popen.wait(10)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+                popen.wait()
+        reader.join(5)
+        if popen.stdout:
+            popen.stdout.close()
+
+
+def _read(started: Process) -> None:
+    for line in started.popen.stdout or ():
+        started.lines.append(line.rstrip("\n"))
+        started._fresh.put(started.lines[-1])
+    started._fresh.put(None)
+
+
+def portico(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> contextlib.AbstractContextManager[Process]:
+    """Run ``portico …`` from the environment that runs the tests."""
+    return process(sys.executable, "-m", "portico_facade", *arguments, env=env)
