@@ -1,0 +1,77 @@
+"""The ``portico`` command: the one place that wires the wings together."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import portico
+
+from portico_facade.cli import chat, check, core, facade, serve
+from portico_facade.cli.common import UsageError
+
+_DESCRIPTION = """\
+Portico is an LLM gateway. Applications keep their OpenAI SDK and change base_url;
+internal services dial the gRPC core with the stubs.
+
+  portico serve                    facade and core on this machine
+  portico core                     the gRPC routing core alone
+  portico facade --core HOST:PORT  the HTTP facade alone, in front of a core elsewhere
+  portico check                    validate the configuration and print its routes
+  portico chat "hello"             talk to a running core
+
+Without a configuration the gateway serves dummy/echo-1 and dummy/story-1, which
+need no key and no server.
+"""
+
+_EPILOGUE = """\
+environment:
+  HOST, PORT   where the facade listens (over the file's `http`); default 0.0.0.0 and 8000
+  LOG_LEVEL    debug, info (default), warning or error; message texts are logged at debug only
+
+exit status: 0 after a clean end or drain, 1 when something failed, 2 for wrong usage or configuration
+"""
+
+# One module per command: its name, and what it adds to the parser.
+_COMMANDS = (serve, core, facade, check, chat)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="portico",
+        description=_DESCRIPTION,
+        epilog=_EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"portico {portico.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        _log(os.environ.get("LOG_LEVEL", "info"))
+        status: int = options.run(options)
+    except UsageError as error:
+        print(f"portico: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0].startswith("portico"):
+            raise
+        print(
+            f"portico: this command needs {error.name}: pip install 'portico-gateway[all]'", file=sys.stderr
+        )
+        return 2
+    return status
+
+
+def _log(level: str) -> None:
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise UsageError(f"LOG_LEVEL is {level!r}; set it to debug, info, warning or error")
+    logging.basicConfig(
+        level=number, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s %(message)s"
+    )

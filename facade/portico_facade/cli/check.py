@@ -1,0 +1,59 @@
+"""``portico check``: validate the configuration and print the routes it makes."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portico_facade.cli.common import UsageError, add_config, config_path
+
+if TYPE_CHECKING:
+    from portico_core import config as core_config
+
+    from portico_facade import config as facade_config
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="validate the configuration and print its routes",
+        description="Validate the configuration without opening a connection, and print the routes that it makes. "
+        "A mistake is told with file, line, key and remedy; the exit status is then 2.",
+    )
+    add_config(parser)
+    parser.set_defaults(run=_run)
+
+
+def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config]":
+    """Read the configuration as the facade and as the core do; raise UsageError for a mistake."""
+    from portico_core import config as core_config
+
+    from portico_facade import config as facade_config
+
+    try:
+        return facade_config.load(path, os.environ), core_config.load(path, os.environ)
+    except (core_config.ConfigError, facade_config.ConfigError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _run(options: argparse.Namespace) -> int:
+    from portico_core.routing import route_rows
+
+    path = config_path(options)
+    settings, config = load(path)
+    print(f"{path or 'no configuration file: the dummy backend'}")
+    print(f"http {settings.listen}, grpc {config.grpc.listen}\n")
+    print(table(("MODEL", "CANDIDATES, IN ORDER", "FROM"), route_rows(config)))
+    return 0
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay rows of texts out in columns."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = (
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        for row in (heads, *rows)
+    )
+    return "\n".join(line.rstrip() for line in lines)

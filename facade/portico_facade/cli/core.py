@@ -1,0 +1,36 @@
+"""``portico core``: the gRPC routing core alone."""
+
+import argparse
+import os
+
+from portico_facade.cli.common import UsageError, add_config, announce, config_path, run
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "core",
+        help="run the gRPC routing core",
+        description="Run the routing core: portico.v1.GatewayService, grpc.health.v1 and reflection. "
+        "SIGTERM and SIGINT drain it: health turns NOT_SERVING, running calls finish, and it exits with 0.",
+    )
+    add_config(parser)
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help="HOST:PORT or unix:/PATH, several times if need be (default: the configuration's `grpc`, "
+        "else 0.0.0.0:50051)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from portico_core.config import ConfigError, load
+    from portico_core.server import serve
+
+    try:
+        config = load(config_path(options), os.environ)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    return run(serve(config, listen=options.listen or [config.grpc.listen], ready=announce("core")))

@@ -1,0 +1,41 @@
+"""``portico facade``: the HTTP facade alone."""
+
+import argparse
+import os
+
+from portico_facade.cli.common import UsageError, add_config, announce, config_path, run
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "facade",
+        help="run the HTTP facade in front of a core elsewhere",
+        description="Run the HTTP facade: OpenAI's REST and SSE in front, a routing core behind. It holds no keys "
+        "and no state; of the configuration it reads the section `http` alone. SIGTERM and SIGINT drain it: "
+        "/readyz turns 503, running answers finish, and it exits with 0.",
+    )
+    add_config(parser)
+    parser.add_argument(
+        "--core",
+        metavar="TARGET",
+        help="the core: HOST:PORT, unix:/PATH, or dns:///NAME:PORT to balance over all of a name's addresses "
+        "(default: `http.core` of the configuration, else localhost:50051)",
+    )
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH, over the configuration's `http`"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from portico_facade.config import ConfigError, load
+    from portico_facade.server import serve
+
+    try:
+        settings = load(config_path(options), os.environ)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    return run(
+        serve(settings, options.core or settings.core, listen=options.listen, ready=announce("facade"))
+    )

@@ -1,0 +1,58 @@
+"""``portico serve``: facade and core on this machine, as two processes over a Unix socket."""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+import portico
+
+from portico_facade.cli import check
+from portico_facade.cli.common import add_config, config_path
+from portico_facade.cli.supervisor import Child, supervise
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        help="run facade and core on this machine",
+        description="Run the whole gateway on this machine: a core and a facade, as two processes that speak over a "
+        "Unix socket. Either is started again when it dies. SIGTERM and SIGINT drain both, the facade first.",
+    )
+    add_config(parser)
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="HOST:PORT of the facade, over the configuration's `http`"
+    )
+    parser.add_argument(
+        "--grpc", metavar="ADDRESS", help="HOST:PORT of the core, over the configuration's `grpc`"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings, config = check.load(config_path(options))
+    file = ["--config", str(options.config)] if options.config else []
+    listen = ["--listen", options.listen] if options.listen else []
+    with tempfile.TemporaryDirectory(prefix="portico-") as folder:
+        socket = f"unix:{Path(folder, 'core.sock')}"
+        core = Child(
+            "core", ["core", *file, "--listen", socket, "--listen", options.grpc or config.grpc.listen]
+        )
+        facade = Child("facade", ["facade", *file, *listen, "--core", socket])
+        return asyncio.run(supervise(core, facade, ready=_banner))
+
+
+def _banner(http: str, grpc: str) -> None:
+    public = [address for address in grpc.split(", ") if not address.startswith("unix:")]
+    api = f"http://{_reachable(http)}/v1"
+    print(f"Portico {portico.__version__} is ready.")
+    print(f"  OpenAI API  {api}")
+    print(f"  gRPC        {', '.join(map(_reachable, public))}")
+    print(f"  models      curl {api}/models", flush=True)
+
+
+def _reachable(address: str) -> str:
+    """Return an address to dial for one to listen on."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in {"", "0.0.0.0", "[::]"} else address  # noqa: S104 - compared, not bound

@@ -1,0 +1,115 @@
+"""Two child processes that start in order, come back when they die, and stop in order."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from portico_facade.cli.common import SUPERVISED
+
+_log = logging.getLogger("portico.supervisor")
+
+# Seconds before a child that died is started again: at once the first time, later with patience.
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+#: A child that ran for so many seconds has recovered: the next pause is the first again.
+_RECOVERED: Final = 60.0
+
+
+class Child:
+    """One ``portico`` command as a process of its own."""
+
+    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> str | None:
+        """Start the process; return the address that it is ready on. None: it ended before."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "portico_facade",
+            *self._arguments,
+            # The child drains when this pipe closes, which it does even if we are killed.
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, SUPERVISED: "1"},
+            # A terminal's Ctrl-C is for the supervisor, which stops the children in order.
+            start_new_session=True,
+        )
+        if self._process.stdout is None:
+            raise RuntimeError("a child's stdout is a pipe")
+        line = (await self._process.stdout.readline()).decode()
+        return line.rpartition(" on ")[2].strip() or None
+
+    async def ended(self) -> int:
+        """Wait for the process to end; return its exit status."""
+        return 0 if self._process is None else await self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if the process still runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+
+async def supervise(core: Child, facade: Child, ready: Callable[[str, str], None]) -> int:
+    """Run both children until SIGTERM or SIGINT, then drain the facade and the core, in this order.
+
+    ``ready`` is called once with the addresses of facade and core. A second signal stops the children
+    without waiting for running calls. Returns the exit status: that of a child that could not start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stopping(number: signal.Signals) -> None:
+        if stop.is_set():
+            facade.signal(number)
+            core.signal(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping, number)
+
+    addresses: dict[Child, str] = {}
+    for child in (core, facade):
+        address = await child.start()
+        if address is None:
+            await _drain(facade, core)
+            return await child.ended() or 1
+        addresses[child] = address
+    ready(addresses[facade], addresses[core])
+
+    keepers = [asyncio.create_task(_keep(child, stop)) for child in (core, facade)]
+    await stop.wait()
+    for keeper in keepers:
+        keeper.cancel()
+    await asyncio.gather(*keepers, return_exceptions=True)
+    await _drain(facade, core)
+    return 0
+
+
+async def _keep(child: Child, stop: asyncio.Event) -> None:
+    """Start the child again whenever it ends."""
+    loop = asyncio.get_running_loop()
+    pause = _FIRST_PAUSE
+    while True:
+        started = loop.time()
+        status = await child.ended()
+        if stop.is_set():
+            return
+        if loop.time() - started > _RECOVERED:
+            pause = _FIRST_PAUSE
+        _log.error("the %s ended with status %s; starting it again in %.1f s", child.name, status, pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        await child.start()
+
+
+async def _drain(*children: Child) -> None:
+    for child in children:
+        child.signal(signal.SIGTERM)
+        await child.ended()
