@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 import portico
-
 from portico_facade.cli import chat, check, core, facade, serve
 from portico_facade.cli.common import UsageError
 

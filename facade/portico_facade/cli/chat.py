@@ -7,13 +7,13 @@ import sys
 import uuid
 
 from grpc import aio
+
 from portico.errors import GatewayError
 from portico.gateway import CallContext
 from portico.remote import RemoteGateway, channel_options
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import ListModelsRequest, StreamRequest
 from portico.v1.message_pb2 import ChatMessage
-
 from portico_facade.cli.common import UsageError
 
 

@@ -10,7 +10,6 @@ from portico_facade.cli.common import UsageError, add_config, config_path
 
 if TYPE_CHECKING:
     from portico_core import config as core_config
-
     from portico_facade import config as facade_config
 
 
@@ -19,8 +18,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "check",
         help="validate the configuration and print its routes",
-        description="Validate the configuration without opening a connection, and print the routes that it makes. "
-        "A mistake is told with file, line, key and remedy; the exit status is then 2.",
+        description="Validate the configuration without opening a connection, and print the routes that "
+        "it makes. A mistake is told with file, line, key and remedy; the exit status is then 2.",
     )
     add_config(parser)
     parser.set_defaults(run=_run)
@@ -29,7 +28,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config]":
     """Read the configuration as the facade and as the core do; raise UsageError for a mistake."""
     from portico_core import config as core_config
-
     from portico_facade import config as facade_config
 
     try:

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import portico
-
 from portico_facade.cli import check
 from portico_facade.cli.common import add_config, config_path
 from portico_facade.cli.supervisor import Child, supervise
@@ -17,8 +16,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "serve",
         help="run facade and core on this machine",
-        description="Run the whole gateway on this machine: a core and a facade, as two processes that speak over a "
-        "Unix socket. Either is started again when it dies. SIGTERM and SIGINT drain both, the facade first.",
+        description="Run the whole gateway on this machine: a core and a facade, as two processes that speak "
+        "over a Unix socket. Either is started again when it dies. SIGTERM and SIGINT drain both, "
+        "the facade first.",
     )
     add_config(parser)
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(options: argparse.Namespace) -> int:
-    settings, config = check.load(config_path(options))
+    _, config = check.load(config_path(options))
     file = ["--config", str(options.config)] if options.config else []
     listen = ["--listen", options.listen] if options.listen else []
     with tempfile.TemporaryDirectory(prefix="portico-") as folder:

@@ -1,0 +1,43 @@
+"""Fixtures for tests that run the gateway as its users do: processes, sockets and official SDKs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine import Engine, engine, make_model
+from tests.support.gateway import Gateway, serve
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a tiny model."""
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def running_engine(tiny_model: Path) -> Iterator[Engine]:
+    """A real engine for the module's tests."""
+    with engine(tiny_model) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def default_gateway() -> Iterator[Gateway]:
+    """A gateway without any configuration."""
+    with serve() as started:
+        yield started
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
+    """Run gateways with the configurations given as YAML text, until the test ends."""
+    with ExitStack() as stack:
+
+        def run(config: str) -> Gateway:
+            file = tmp_path / "portico.yaml"
+            file.write_text(config, encoding="utf-8")
+            return stack.enter_context(serve(file))
+
+        yield run

@@ -1,0 +1,67 @@
+"""The command line as a user meets it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import serve
+from tests.support.processes import portico
+
+
+@pytest.mark.parametrize("command", ["", "serve", "core", "facade", "check", "chat"])
+def test_help_is_a_manual(command: str) -> None:
+    """Every command explains itself without needing anything."""
+    with portico(*command.split(), "--help") as process:
+        assert process.popen.wait(10) == 0
+    assert "usage: portico" in process.output
+    assert len(process.output.splitlines()) > 8
+
+
+def test_check_prints_the_routes(tmp_path: Path) -> None:
+    file = tmp_path / "portico.yaml"
+    file.write_text(
+        "backends: {d: {dialect: dummy}}\nmodels: {gpt-4: [d/echo-1, d/story-1]}\n", encoding="utf-8"
+    )
+    with portico("check", "--config", str(file)) as process:
+        assert process.popen.wait(10) == 0
+    assert any("gpt-4" in line and "d/echo-1" in line and "d/story-1" in line for line in process.lines)
+
+
+@pytest.mark.parametrize("command", ["check", "core", "serve"])
+def test_a_mistake_names_file_line_key_and_remedy(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "portico.yaml"
+    file.write_text("backends:\n  d:\n    dialect: dummy\n    paze: 1\n", encoding="utf-8")
+    with portico(command, "--config", str(file)) as process:
+        assert process.popen.wait(10) == 2
+    assert f"{file}:4" in process.output
+    assert "paze" in process.output
+    assert "pace" in process.output
+    assert "Traceback" not in process.output
+
+
+def test_a_taken_port_is_told_and_ends_the_gateway() -> None:
+    with serve() as first, portico("serve", "--listen", first.http, "--grpc", "127.0.0.1:0") as second:
+        assert second.popen.wait(20) != 0
+    assert first.http in second.output
+    assert "Traceback" not in second.output
+
+
+def test_the_chat_command_says_when_nobody_answers() -> None:
+    with portico("chat", "hello", "--grpc", "127.0.0.1:1") as process:
+        assert process.popen.wait(20) == 1
+    assert "127.0.0.1:1" in process.output
+    assert "Traceback" not in process.output
+
+
+def test_a_child_that_dies_is_started_again() -> None:
+    with serve() as gateway:
+        sdk = gateway.sdk().with_options(max_retries=5)
+        children = Path(
+            f"/proc/{gateway.process.popen.pid}/task/{gateway.process.popen.pid}/children"
+        ).read_text()
+        for child in children.split():
+            os.kill(int(child), signal.SIGKILL)
+            gateway.process.wait_for("starting it again")
+        assert len(list(sdk.models.list())) == 2

@@ -1,0 +1,64 @@
+"""Gateways as processes: whole, or core and facade apart."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+
+from tests.support.processes import Process, portico
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running ``portico serve``."""
+
+    #: host:port of the HTTP facade.
+    http: str
+    #: host:port of the gRPC core.
+    grpc: str
+    process: Process
+
+    @property
+    def url(self) -> str:
+        """The base URL of OpenAI's API."""
+        return f"http://{self.http}/v1"
+
+    def sdk(self) -> openai.OpenAI:
+        """Return an official client that does not retry, so that tests see each answer."""
+        return openai.OpenAI(base_url=self.url, api_key="none", max_retries=0)
+
+
+@contextlib.contextmanager
+def serve(config: Path | None = None, env: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """Run ``portico serve`` on ports of the machine's choice while the block runs."""
+    file = ["--config", str(config)] if config else []
+    with portico("serve", *file, "--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", env=env) as process:
+        http = process.wait_for("OpenAI API").split("http://")[1].removesuffix("/v1")
+        grpc = process.wait_for("gRPC").split()[-1]
+        yield Gateway(http, grpc, process)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A running ``portico core`` or ``portico facade``."""
+
+    address: str
+    process: Process
+
+
+@contextlib.contextmanager
+def core(listen: str, config: Path | None = None) -> Iterator[Part]:
+    """Run ``portico core`` while the block runs."""
+    file = ["--config", str(config)] if config else []
+    with portico("core", *file, "--listen", listen) as process:
+        yield Part(process.wait_for("core is ready on").split()[-1], process)
+
+
+@contextlib.contextmanager
+def facade(core_target: str, config: Path | None = None) -> Iterator[Part]:
+    """Run ``portico facade`` while the block runs."""
+    file = ["--config", str(config)] if config else []
+    with portico("facade", *file, "--listen", "127.0.0.1:0", "--core", core_target) as process:
+        yield Part(process.wait_for("facade is ready on").split()[-1], process)
