@@ -1,0 +1,116 @@
+"""Every recorded exchange in OpenAI's chat dialect, through the whole gateway, read by the official SDK.
+
+The SDK reads each answer twice: from the replay server itself, and through facade, core and adapter.
+Both must tell the same, however the bytes arrive at the gateway.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import openai
+import pytest
+
+from portico.errors import from_upstream
+from tests.support.corpus import Case, cases, parametrize
+from tests.support.gateway import Gateway, serve
+from tests.support.replay import replay
+
+CHUNKINGS = {"whole": "all", "pieces": "64", "bytes": "byte"}
+
+
+def _is_chat(case: Case) -> bool:
+    return case.path.endswith("/chat/completions")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, str]]:
+    """One replay server per chunking."""
+    providers = sorted({case.provider for case in cases() if _is_chat(case)})
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(replay(*providers, chunk=chunk)) for name, chunk in CHUNKINGS.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def gateway(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway with a backend per case and chunking."""
+    backends = (
+        f"  {chunking}.{case.name}: {{dialect: openai, url: '{url}/@{case.name}/v1', models: [m]}}"
+        for chunking, url in servers.items()
+        for case in cases()
+        if _is_chat(case)
+    )
+    file = tmp_path_factory.mktemp("config") / "portico.yaml"
+    file.write_text("backends:\n" + "\n".join(backends), encoding="utf-8")
+    with serve(file, env={"LOG_LEVEL": "warning"}) as started:
+        yield started
+
+
+@parametrize(_is_chat)
+def test_the_sdk_reads_the_same_through_the_gateway(
+    case: Case, servers: dict[str, str], gateway: Gateway
+) -> None:
+    """Text, tool calls, finish reasons, usage and error class; whole, in pieces and byte by byte."""
+    direct = _outcome(f"{servers['whole']}/@{case.name}/v1", "m", bool(case.stream))
+    wanted = _expected(case, direct)
+    for chunking in CHUNKINGS:
+        model = f"{chunking}.{case.name}/m"
+        assert _outcome(gateway.url, model, bool(case.stream)) == wanted, chunking
+
+
+def _expected(case: Case, direct: Any) -> Any:
+    """What the gateway owes the caller: the provider's answer, or its error by the table in."""
+    if case.status < 400:
+        return direct
+    return {"status": from_upstream(case.status, "").http_status}
+
+
+def _outcome(base_url: str, model: str, stream: bool) -> Any:
+    """Ask once and return what the SDK makes of the answer, in comparable form."""
+    asked: Any = {"model": model, "messages": [{"role": "user", "content": "x"}]}
+    with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30) as sdk:
+        try:
+            if not stream:
+                return _whole(sdk.chat.completions.create(**asked))
+            chunks = list(
+                sdk.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+            )
+            return _streamed(chunks)
+        except openai.APIStatusError as error:
+            return {"status": error.status_code}
+
+
+def _whole(completion: Any) -> Any:
+    answer = _bare(completion.to_dict())
+    answer.pop("model", None)
+    return answer
+
+
+def _streamed(chunks: list[Any]) -> Any:
+    """Return what no cutting changes: the pieces of the choices in order, and the last usage."""
+    usage: Any = None
+    pieces = []
+    for chunk in chunks:
+        told = _bare(chunk.to_dict())
+        usage = told.get("usage", usage)
+        for choice in told.get("choices", []):
+            delta = choice.get("delta", {})
+            delta.pop("role", None)
+            if not delta.get("content", True):
+                del delta["content"]
+            if not delta:
+                choice.pop("delta", None)
+            if choice.keys() - {"index"}:
+                pieces.append(choice)
+    return {"pieces": pieces, "usage": usage}
+
+
+def _bare(value: Any) -> Any:
+    """Drop nulls and empty lists: they mean the same as absent."""
+    if isinstance(value, dict):
+        return {key: _bare(inner) for key, inner in value.items() if inner is not None and inner != []}
+    if isinstance(value, list):
+        return [_bare(inner) for inner in value]
+    return value
