@@ -1,0 +1,29 @@
+"""Waiting for what a fake has seen: conditions instead of sleeps."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+#: Seconds after which a condition counts as missed.
+PATIENCE: Final = 5.0
+
+
+class Watch:
+    """Wakes those who wait for a condition whenever something changed."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def changed(self) -> None:
+        """Let every waiter look again."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Return when ``holds()``; fail with ``what`` when that takes longer than ``PATIENCE``."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds():
+                    await self._event.wait()
+        except TimeoutError:
+            raise AssertionError(f"waited {PATIENCE:g} s in vain: {what}") from None
