@@ -2,6 +2,7 @@
 
 - ``portico.v1``: the contract, as messages and stubs (proto/portico/v1/*.proto).
 - ``portico.gateway`` and ``portico.adapter``: the two protocols.
+- ``portico.config``: reading the configuration file, value by value with its line.
 - ``portico.errors``: the one exception, and the tables between it, HTTP and gRPC.
 - ``portico.remote``: the gateway protocol over a gRPC channel.
 - ``portico.openai``: OpenAI's dialect, JSON <-> messages.

@@ -46,7 +46,9 @@ class Adapter(Protocol):
     """
 
     #: A frozen dataclass: the members of a backend's configuration that are this adapter's. Fields
-    #: may be str, int, float, bool, Secret, None, and lists and dicts of them.
+    #: may be str, int, float, bool, Secret, None, lists and dicts of them, and the types of
+    #: ``portico.config`` (``Url``, ``Duration``, ``Size``). Further checks stand in ``__post_init__`` and
+    #: raise ``ValueError("member: what is wrong")``; the core adds file and line.
     Settings: ClassVar[type[Any]]
 
     def __init__(self, name: str, settings: Any, limits: "Limits") -> None:
