@@ -29,6 +29,8 @@ from google.protobuf import message as message
 from google.protobuf.internal import containers as containers
 from portico.v1 import chat_pb2 as chat_pb2
 from portico.v1 import chunk_pb2 as chunk_pb2
+from portico.v1 import completions_pb2 as completions_pb2
+from portico.v1 import embeddings_pb2 as embeddings_pb2
 from portico.v1 import headers_pb2 as headers_pb2
 from portico.v1 import models_pb2 as models_pb2
 from portico.v1 import receipt_pb2 as receipt_pb2
@@ -175,6 +177,200 @@ class StreamResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["header", b"header", "served", b"served"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CompleteRequest(message.Message):
+    """Asks for an unstreamed text completion."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARAMS_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def params(self) -> completions_pb2.TextCompletionParams:
+        """What is asked for."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """As in ChatRequest."""
+
+    def __init__(
+        self,
+        *,
+        params: completions_pb2.TextCompletionParams | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["params", b"params"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["headers", b"headers", "params", b"params"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CompleteResponse(message.Message):
+    """A text completion and who made it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    COMPLETION_FIELD_NUMBER: builtins.int
+    SERVED_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def completion(self) -> completions_pb2.TextCompletion:
+        """The answer, under the model name that was asked for."""
+
+    @builtins.property
+    def served(self) -> receipt_pb2.Served:
+        """Who served it."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """As in ChatResponse."""
+
+    def __init__(
+        self,
+        *,
+        completion: completions_pb2.TextCompletion | None = ...,
+        served: receipt_pb2.Served | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["completion", b"completion", "served", b"served"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["completion", b"completion", "headers", b"headers", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StreamCompleteRequest(message.Message):
+    """Asks for a streamed text completion."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARAMS_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def params(self) -> completions_pb2.TextCompletionParams:
+        """What is asked for."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """As in ChatRequest."""
+
+    def __init__(
+        self,
+        *,
+        params: completions_pb2.TextCompletionParams | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["params", b"params"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["headers", b"headers", "params", b"params"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StreamCompleteResponse(message.Message):
+    """The pieces of a streamed text completion that were ready together, in order."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    CHUNKS_FIELD_NUMBER: builtins.int
+    SERVED_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def header(self) -> chunk_pb2.ChunkHeader:
+        """In the first message, and whenever a value changes."""
+
+    @builtins.property
+    def chunks(self) -> containers.RepeatedCompositeFieldContainer[completions_pb2.TextCompletion]:
+        """What the backend sent, one by one; id, created, model and system_fingerprint
+        are in the header.
+        """
+
+    @builtins.property
+    def served(self) -> receipt_pb2.Served:
+        """In the first message: who serves the stream."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """In the first message: the backend's headers that concern the caller."""
+
+    def __init__(
+        self,
+        *,
+        header: chunk_pb2.ChunkHeader | None = ...,
+        chunks: abc.Iterable[completions_pb2.TextCompletion] | None = ...,
+        served: receipt_pb2.Served | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["header", b"header", "served", b"served"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EmbedRequest(message.Message):
+    """Asks for embeddings."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARAMS_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def params(self) -> embeddings_pb2.EmbeddingParams:
+        """What is asked for."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """As in ChatRequest."""
+
+    def __init__(
+        self,
+        *,
+        params: embeddings_pb2.EmbeddingParams | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["params", b"params"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["headers", b"headers", "params", b"params"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EmbedResponse(message.Message):
+    """Embeddings and who made them."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    EMBEDDINGS_FIELD_NUMBER: builtins.int
+    SERVED_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def embeddings(self) -> embeddings_pb2.EmbeddingList:
+        """The answer, under the model name that was asked for."""
+
+    @builtins.property
+    def served(self) -> receipt_pb2.Served:
+        """Who served it."""
+
+    @builtins.property
+    def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
+        """As in ChatResponse."""
+
+    def __init__(
+        self,
+        *,
+        embeddings: embeddings_pb2.EmbeddingList | None = ...,
+        served: receipt_pb2.Served | None = ...,
+        headers: abc.Iterable[headers_pb2.Header] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["embeddings", b"embeddings", "served", b"served"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["embeddings", b"embeddings", "headers", b"headers", "served", b"served"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,6 +51,21 @@ class GatewayServiceStub(object):
                 request_serializer=portico_dot_v1_dot_gateway__pb2.StreamRequest.SerializeToString,
                 response_deserializer=portico_dot_v1_dot_gateway__pb2.StreamResponse.FromString,
                 _registered_method=True)
+        self.Complete = channel.unary_unary(
+                '/portico.v1.GatewayService/Complete',
+                request_serializer=portico_dot_v1_dot_gateway__pb2.CompleteRequest.SerializeToString,
+                response_deserializer=portico_dot_v1_dot_gateway__pb2.CompleteResponse.FromString,
+                _registered_method=True)
+        self.StreamComplete = channel.unary_stream(
+                '/portico.v1.GatewayService/StreamComplete',
+                request_serializer=portico_dot_v1_dot_gateway__pb2.StreamCompleteRequest.SerializeToString,
+                response_deserializer=portico_dot_v1_dot_gateway__pb2.StreamCompleteResponse.FromString,
+                _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/portico.v1.GatewayService/Embed',
+                request_serializer=portico_dot_v1_dot_gateway__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=portico_dot_v1_dot_gateway__pb2.EmbedResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/portico.v1.GatewayService/ListModels',
                 request_serializer=portico_dot_v1_dot_gateway__pb2.ListModelsRequest.SerializeToString,
@@ -93,6 +108,27 @@ class GatewayServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Complete(self, request, context):
+        """An unstreamed text completion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamComplete(self, request, context):
+        """A streamed text completion; ends as Stream does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Embed(self, request, context):
+        """Embeddings of texts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """The models that route.
         """
@@ -126,6 +162,21 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.Stream,
                     request_deserializer=portico_dot_v1_dot_gateway__pb2.StreamRequest.FromString,
                     response_serializer=portico_dot_v1_dot_gateway__pb2.StreamResponse.SerializeToString,
+            ),
+            'Complete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Complete,
+                    request_deserializer=portico_dot_v1_dot_gateway__pb2.CompleteRequest.FromString,
+                    response_serializer=portico_dot_v1_dot_gateway__pb2.CompleteResponse.SerializeToString,
+            ),
+            'StreamComplete': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamComplete,
+                    request_deserializer=portico_dot_v1_dot_gateway__pb2.StreamCompleteRequest.FromString,
+                    response_serializer=portico_dot_v1_dot_gateway__pb2.StreamCompleteResponse.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=portico_dot_v1_dot_gateway__pb2.EmbedRequest.FromString,
+                    response_serializer=portico_dot_v1_dot_gateway__pb2.EmbedResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -204,6 +255,87 @@ class GatewayService(object):
             '/portico.v1.GatewayService/Stream',
             portico_dot_v1_dot_gateway__pb2.StreamRequest.SerializeToString,
             portico_dot_v1_dot_gateway__pb2.StreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Complete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.v1.GatewayService/Complete',
+            portico_dot_v1_dot_gateway__pb2.CompleteRequest.SerializeToString,
+            portico_dot_v1_dot_gateway__pb2.CompleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamComplete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/portico.v1.GatewayService/StreamComplete',
+            portico_dot_v1_dot_gateway__pb2.StreamCompleteRequest.SerializeToString,
+            portico_dot_v1_dot_gateway__pb2.StreamCompleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.v1.GatewayService/Embed',
+            portico_dot_v1_dot_gateway__pb2.EmbedRequest.SerializeToString,
+            portico_dot_v1_dot_gateway__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

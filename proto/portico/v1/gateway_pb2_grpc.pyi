@@ -66,6 +66,12 @@ class GatewayServiceStub:
     """A streamed chat completion. OK at the end means that the answer is whole; a
     stream that breaks off upstream ends with an error.
     """
+    Complete: grpc.UnaryUnaryMultiCallable[gateway_pb2.CompleteRequest, gateway_pb2.CompleteResponse]
+    """An unstreamed text completion."""
+    StreamComplete: grpc.UnaryStreamMultiCallable[gateway_pb2.StreamCompleteRequest, gateway_pb2.StreamCompleteResponse]
+    """A streamed text completion; ends as Stream does."""
+    Embed: grpc.UnaryUnaryMultiCallable[gateway_pb2.EmbedRequest, gateway_pb2.EmbedResponse]
+    """Embeddings of texts."""
     ListModels: grpc.UnaryUnaryMultiCallable[gateway_pb2.ListModelsRequest, gateway_pb2.ListModelsResponse]
     """The models that route."""
     GetModel: grpc.UnaryUnaryMultiCallable[gateway_pb2.GetModelRequest, gateway_pb2.GetModelResponse]
@@ -91,6 +97,12 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """A streamed chat completion. OK at the end means that the answer is whole; a
     stream that breaks off upstream ends with an error.
     """
+    Complete: aio.UnaryUnaryMultiCallable[gateway_pb2.CompleteRequest, gateway_pb2.CompleteResponse]  # type: ignore[assignment]
+    """An unstreamed text completion."""
+    StreamComplete: aio.UnaryStreamMultiCallable[gateway_pb2.StreamCompleteRequest, gateway_pb2.StreamCompleteResponse]  # type: ignore[assignment]
+    """A streamed text completion; ends as Stream does."""
+    Embed: aio.UnaryUnaryMultiCallable[gateway_pb2.EmbedRequest, gateway_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Embeddings of texts."""
     ListModels: aio.UnaryUnaryMultiCallable[gateway_pb2.ListModelsRequest, gateway_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models that route."""
     GetModel: aio.UnaryUnaryMultiCallable[gateway_pb2.GetModelRequest, gateway_pb2.GetModelResponse]  # type: ignore[assignment]
@@ -125,6 +137,30 @@ class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
         """A streamed chat completion. OK at the end means that the answer is whole; a
         stream that breaks off upstream ends with an error.
         """
+
+    @abc_1.abstractmethod
+    def Complete(
+        self,
+        request: gateway_pb2.CompleteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[gateway_pb2.CompleteResponse, abc.Awaitable[gateway_pb2.CompleteResponse]]:
+        """An unstreamed text completion."""
+
+    @abc_1.abstractmethod
+    def StreamComplete(
+        self,
+        request: gateway_pb2.StreamCompleteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[abc.Iterator[gateway_pb2.StreamCompleteResponse], abc.AsyncIterator[gateway_pb2.StreamCompleteResponse]]:
+        """A streamed text completion; ends as Stream does."""
+
+    @abc_1.abstractmethod
+    def Embed(
+        self,
+        request: gateway_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[gateway_pb2.EmbedResponse, abc.Awaitable[gateway_pb2.EmbedResponse]]:
+        """Embeddings of texts."""
 
     @abc_1.abstractmethod
     def ListModels(
