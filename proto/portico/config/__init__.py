@@ -4,8 +4,23 @@
 dataclass, checking it member by member. Needs PyYAML, which the base of the distribution lacks.
 """
 
-from portico.config.document import ConfigError, Node, parse, read
-from portico.config.fill import fill, given, value
-from portico.config.values import Duration, Size, Url
+from portico.config.document import ConfigError, Mistakes, Node, parse, read
+from portico.config.fill import did_you_mean, fill, given, value
+from portico.config.values import Address, Duration, Size, Url, address
 
-__all__ = ["ConfigError", "Duration", "Node", "Size", "Url", "fill", "given", "parse", "read", "value"]
+__all__ = [
+    "Address",
+    "ConfigError",
+    "Duration",
+    "Mistakes",
+    "Node",
+    "Size",
+    "Url",
+    "address",
+    "did_you_mean",
+    "fill",
+    "given",
+    "parse",
+    "read",
+    "value",
+]

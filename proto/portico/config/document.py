@@ -27,7 +27,27 @@ _SIMPLE_KEY: Final = re.compile(r"[^.\s\[\]\"]+")
 
 
 class ConfigError(Exception):
-    """A mistake in the configuration. The message names file, line, key and remedy."""
+    """Mistakes in the configuration, a line for each: file, line of the file, key, problem, remedy."""
+
+
+class Mistakes:
+    """Collects the mistakes of ``with`` blocks, so that all are told at once."""
+
+    def __init__(self) -> None:
+        self._messages: list[str] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ConfigError):
+            self._messages.append(str(error))
+        return isinstance(error, ConfigError)
+
+    def report(self) -> None:
+        """Raise what was collected, if anything was."""
+        if self._messages:
+            raise ConfigError("\n".join(self._messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +59,17 @@ class _Document:
 class Node:
     """One value of the file. Variables are looked up when a text is read, not before."""
 
-    __slots__ = ("_document", "_raw", "key")
+    __slots__ = ("_document", "_raw", "key", "line")
 
-    def __init__(self, document: _Document, raw: yaml.Node, key: str) -> None:
+    def __init__(
+        self, document: _Document, raw: yaml.Node, key: str, named_by: yaml.Node | None = None
+    ) -> None:
         self._document = document
         self._raw = raw
         #: Its place in the tree, such as ``backends.local.models[0]``; empty for the whole file.
         self.key = key
-
-    @property
-    def line(self) -> int:
-        """Return the line that it starts on, from 1."""
-        return int(self._raw.start_mark.line) + 1
+        #: The line of its name, or that it starts on where it has none; from 1.
+        self.line = int((named_by or raw).start_mark.line) + 1
 
     @property
     def place(self) -> str:
@@ -100,7 +119,7 @@ class Node:
             if name in members:
                 again = Node(self._document, raw_key, key)
                 raise again.error(f"stands here for the second time, first on line {members[name].line}")
-            members[name] = Node(self._document, raw_value, key)
+            members[name] = Node(self._document, raw_value, key, raw_key)
         return members
 
     def items(self) -> list["Node"]:

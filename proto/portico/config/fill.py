@@ -6,7 +6,7 @@ import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from portico.config.document import ConfigError, Node
+from portico.config.document import ConfigError, Mistakes, Node
 from portico.config.values import is_scalar, scalar
 
 T = TypeVar("T")
@@ -18,19 +18,21 @@ _MAPPINGS = (dict, Mapping)
 def fill(kind: type[T], node: Node, *, skip: Collection[str] = ()) -> T:
     """Make the dataclass ``kind`` of a mapping, less the members that ``skip`` names.
 
-    Raises ConfigError for unknown, missing and wrong members, and for a ValueError of the class's own
-    checks: one that begins with the name of a member and a colon is told at that member's line.
+    Raises ConfigError that tells all unknown, missing and wrong members, or else a ValueError of the
+    class's own checks: one that begins with a member's name and a colon is told at that member's line.
     """
     assert dataclasses.is_dataclass(kind)  # noqa: S101 - a fault of ours, not of the file
-    values = given(kind, node, skip=skip)
+    values: dict[str, Any] = {}
+    mistakes = Mistakes()
+    with mistakes:
+        values = given(kind, node, skip=skip)
+    written = node.members()
     for field in dataclasses.fields(kind):
-        if (
-            field.name not in values
-            and field.init
-            and field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-        ):
-            raise node.error(f"{field.name} is missing", f"Add `{field.name}: …` here.")
+        needed = field.init and field.default is field.default_factory is dataclasses.MISSING
+        if needed and (field.name not in written or written[field.name].absent):
+            with mistakes:
+                raise node.error(f"{field.name} is missing", f"Add `{field.name}: …` here.")
+    mistakes.report()
     try:
         return kind(**values)
     except ValueError as error:
@@ -42,13 +44,14 @@ def given(kind: type[Any], node: Node, *, skip: Collection[str] = ()) -> dict[st
     types_of = get_type_hints(kind, include_extras=True)
     known = [field.name for field in dataclasses.fields(kind) if field.init]
     values: dict[str, Any] = {}
+    mistakes = Mistakes()
     for name, member in node.members().items():
-        if name in skip:
-            continue
-        if name not in known:
-            raise unknown(member, name, [*skip, *known])
-        if not member.absent:
-            values[name] = value(types_of[name], member)
+        with mistakes:
+            if name not in known and name not in skip:
+                raise member.error("is not known", did_you_mean(name, [*skip, *known]))
+            if name not in skip and not member.absent:
+                values[name] = value(types_of[name], member)
+    mistakes.report()
     return values
 
 
@@ -70,12 +73,11 @@ def value(kind: Any, node: Node) -> Any:
     raise TypeError(f"{kind!r} cannot stand in a configuration")
 
 
-def unknown(node: Node, name: str, known: Iterable[str]) -> ConfigError:
-    """Return the error for a name that means nothing where it stands."""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for a name that means nothing where it stands."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(names)}."
-    return node.error("is not known", remedy)
+    return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(names)}."
 
 
 def _one_of(kinds: Sequence[Any], node: Node) -> Any:

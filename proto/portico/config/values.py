@@ -1,4 +1,4 @@
-"""Texts of the configuration as values: durations, sizes, URLs and the plain types."""
+"""Texts of the configuration as values: durations, sizes, URLs, addresses and the plain types."""
 
 import math
 import re
@@ -15,6 +15,8 @@ Duration: TypeAlias = Annotated[float, "duration"]
 Size: TypeAlias = Annotated[int, "size"]
 #: An http or https URL.
 Url: TypeAlias = Annotated[str, "url"]
+#: Where a server listens: HOST:PORT, :PORT for all of the machine's addresses, or unix:/PATH.
+Address: TypeAlias = Annotated[str, "address"]
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
@@ -58,6 +60,17 @@ def _url(text: str) -> Url | None:
     return text if clean and parts.scheme in {"http", "https"} else None
 
 
+def address(text: str) -> Address | None:
+    """Return the address that ``text`` means. None: it means none."""
+    if text.startswith("unix:"):
+        return text if len(text) > len("unix:") else None
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535 or (":" in host and not bracketed):
+        return None
+    return f"{host or '[::]'}:{port}" if ":" in text else None
+
+
 def _integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) else None
 
@@ -80,6 +93,7 @@ _READERS: Final[Mapping[object, tuple[str, Callable[[str], object]]]] = {
     Duration: ("a duration such as 5s, 500ms or 1m30s", _duration),
     Size: ("a size such as 20MB or 512KiB", _size),
     Url: ("a URL such as http://localhost:8080/v1", _url),
+    Address: ("an address such as 0.0.0.0:50051, :50051 or unix:/run/portico.sock", address),
 }
 
 
