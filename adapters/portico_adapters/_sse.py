@@ -72,7 +72,7 @@ class SseParser:
         if len(event) > self._max:
             raise ValueError(f"an event of more than {self._max} bytes")
         values = [
-            line[6:].removeprefix(b" ")
+            line[5:].removeprefix(b" ")
             for line in event.split(b"\n")
             if line == b"data" or line.startswith(b"data:")
         ]
