@@ -1,0 +1,144 @@
+"""One try of one candidate: what it may take, what became of it, and whether another may follow."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Final
+
+from portico.adapter import UpstreamCall
+from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal, upstream_silent
+from portico.v1 import receipt_pb2
+from portico.v1.receipt_pb2 import Served
+from portico_core.backends import Backend
+from portico_core.call import Call
+from portico_core.routing import Candidate
+from portico_core.telemetry import line
+from portico_core.watchdog import End, Watchdog
+
+_log: Final = logging.getLogger("portico.attempts")
+
+
+def attempts(call: Call, backends: Mapping[str, Backend], *, streamed: bool) -> Iterator["Attempt"]:
+    """Yield an attempt for each candidate of the call, in order."""
+    last = len(call.candidates) - 1
+    for number, candidate in enumerate(call.candidates):
+        yield Attempt(call, backends[candidate.backend], candidate, streamed=streamed, last=number == last)
+
+
+class Attempt:
+    """``with attempt:`` accounts for what happens inside.
+
+    It swallows an error that another candidate may mend: the loop over ``attempts`` goes on. That is so
+    before the commit, with a candidate and time left, for all errors but the caller's mistakes. So the
+    error that reaches the caller is the last candidate's.
+    """
+
+    def __init__(
+        self, call: Call, backend: Backend, candidate: Candidate, *, streamed: bool, last: bool
+    ) -> None:
+        self.call = call
+        self.backend = backend
+        self.candidate = candidate
+        self.served = Served(backend=candidate.backend, model=candidate.model)
+        #: Its answer, or the first content of it, has come: no other candidate may take over.
+        self.committed = False
+        self._streamed = streamed
+        self._last = last
+        self._started = monotonic()
+        self._first_content: End | None = None
+        self.watchdog = Watchdog(backend.timeouts.silence, self._ends())
+
+    def upstream(self) -> UpstreamCall:
+        """Return the call for the adapter."""
+        call = self.call
+        return UpstreamCall(
+            call.params, self.candidate.model, call.headers, call.context.request_id, self.watchdog.alive
+        )
+
+    def commit(self) -> None:
+        """Note that the answer, or the first content of a stream, has come."""
+        self.committed = True
+        if self._first_content is not None:
+            self.watchdog.lift(self._first_content)
+        self.call.served = self.served
+        self.call.first_content_ms = self.call.elapsed_ms()
+        self.backend.answered((monotonic() - self._started) * 1000)
+
+    def __enter__(self) -> None:
+        self.backend.began()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.watchdog.close()
+        cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+        failure = self._failure(error) if isinstance(error, Exception) else None
+        self.backend.ended(failure, cancelled=cancelled)
+        self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
+        if failure is None:
+            return False
+        if self._may_go_on(failure):
+            return True
+        if failure is not error:
+            raise failure from error
+        return False
+
+    def _may_go_on(self, failure: GatewayError) -> bool:
+        if self._last or self.committed or not failure.retryable or self.call.context.remaining() == 0:
+            return False
+        return self._streamed or monotonic() < self.call.started + self.backend.timeouts.total
+
+    def _failure(self, error: Exception) -> GatewayError:
+        """Return the error as a GatewayError, and log what the operator should know of it."""
+        request_id = self.call.context.request_id
+        if not isinstance(error, GatewayError):
+            where = line(request_id=request_id, candidate=self.candidate)
+            _log.error("adapter raised %s", where, exc_info=error)
+            return internal(repr(error))
+        _log.log(
+            logging.INFO if error.error_class is ErrorClass.CALLER else logging.WARNING,
+            "attempt failed %s",
+            line(
+                request_id=request_id,
+                candidate=self.candidate,
+                error_class=error.error_class.name,
+                code=error.code,
+                upstream_status=error.upstream_status,
+                detail=error.detail,
+            ),
+        )
+        return error
+
+    def _record(self, failure: GatewayError | None, reason: str) -> receipt_pb2.Attempt:
+        record = receipt_pb2.Attempt(
+            candidate=self.served,
+            started_ms=(self._started - self.call.started) * 1000,
+            duration_ms=(monotonic() - self._started) * 1000,
+            reason=reason,
+        )
+        if failure is not None:
+            record.error_class = failure.error_class.value
+            record.upstream_status = failure.upstream_status
+            # A backend's words about the caller's mistake may repeat the caller's texts.
+            is_callers = failure.error_class is ErrorClass.CALLER
+            record.reason = (failure.code or failure.type) if is_callers else failure.message
+        return record
+
+    def _ends(self) -> Iterator[End]:
+        """Yield the moments at which this attempt must be over, beside the backend's silence."""
+        timeouts = self.backend.timeouts
+        deadline = self.call.context.deadline
+        if deadline is not None:
+            yield End(deadline, deadline_exceeded)
+        if not self._streamed:
+            yield End(self.call.started + timeouts.total, _took("the answer", timeouts.total))
+        elif timeouts.first_content is not None:
+            limit = timeouts.first_content
+            self._first_content = End(self._started + limit, _took("its first content", limit))
+            yield self._first_content
+
+
+def _took(what: str, seconds: float) -> Callable[[], GatewayError]:
+    return lambda: upstream_silent(f"The backend did not send {what} within {seconds:g} s.")

@@ -1,0 +1,59 @@
+"""The configured backends at work: each with its adapter and how it has been doing."""
+
+from collections.abc import Iterable
+
+from portico.adapter import Adapter, Limits
+from portico.errors import ErrorClass, GatewayError
+from portico.v1.status_pb2 import BackendStatus
+from portico_core import config
+
+# Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
+_SMOOTHING = 0.2
+
+
+class Backend:
+    """A backend, its adapter, and counts of what became of the attempts at it."""
+
+    def __init__(self, settings: config.Backend) -> None:
+        self.name = settings.name
+        self.dialect = settings.dialect
+        self.timeouts = settings.timeouts
+        #: The models it is configured to list. None: it is asked for them.
+        self.models = settings.models
+        self.adapter: Adapter = settings.adapter(
+            settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
+        )
+        self._status = BackendStatus(name=self.name, dialect=self.dialect)
+
+    def status(self) -> BackendStatus:
+        """Return how it has been doing, as it is now: a copy."""
+        status = BackendStatus()
+        status.CopyFrom(self._status)
+        return status
+
+    def began(self) -> None:
+        """Count an attempt that starts."""
+        self._status.attempts += 1
+        self._status.in_flight += 1
+
+    def answered(self, milliseconds: float) -> None:
+        """Account for the time to the answer, or to the first content of a stream."""
+        status = self._status
+        before = status.latency_ms if status.HasField("latency_ms") else milliseconds
+        status.latency_ms = before + _SMOOTHING * (milliseconds - before)
+
+    def ended(self, error: GatewayError | None, *, cancelled: bool = False) -> None:
+        """Count an attempt that is over. The caller's mistakes and departures say nothing of a backend."""
+        self._status.in_flight -= 1
+        if cancelled:
+            return
+        if error is None or error.error_class is ErrorClass.CALLER:
+            self._status.last_error = ""
+        else:
+            self._status.failures += 1
+            self._status.last_error = error.message
+
+
+def build(settings: Iterable[config.Backend]) -> dict[str, Backend]:
+    """Make the backends of a configuration, by name and in its order. Nothing is opened yet."""
+    return {each.name: Backend(each) for each in settings}

@@ -1,0 +1,57 @@
+"""A call on its way through the core's stages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+from portico.errors import GatewayError
+from portico.gateway import CallContext
+from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.headers_pb2 import Header
+from portico.v1.receipt_pb2 import Attempt, Served
+from portico.v1.usage_pb2 import Usage
+from portico_core.routing import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls."""
+
+    name: str
+
+
+ANONYMOUS: Final = Principal("anonymous")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call: what was asked, and what its stages found out and did."""
+
+    #: Name of the RPC, such as ``Chat``.
+    rpc: str
+    context: CallContext
+    headers: Sequence[Header] = ()
+    #: Empty where the RPC asks no model.
+    params: ChatCompletionParams = field(default_factory=ChatCompletionParams)
+    #: ``time.monotonic()``.
+    started: float = field(default_factory=monotonic)
+
+    principal: Principal = ANONYMOUS
+    candidates: Sequence[Candidate] = ()
+    #: Ended ones, in order.
+    attempts: list[Attempt] = field(default_factory=list)
+    served: Served | None = None
+    usage: Usage | None = None
+    #: Milliseconds from the start to the first content.
+    first_content_ms: float | None = None
+    error: GatewayError | None = None
+
+    @property
+    def model(self) -> str:
+        """The name that was asked for."""
+        return self.params.model
+
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since the start."""
+        return (monotonic() - self.started) * 1000

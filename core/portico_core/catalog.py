@@ -1,0 +1,111 @@
+"""What the backends list: fixed by the configuration, or asked for, kept, and renewed when it is used."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Final
+
+from portico.errors import GatewayError
+from portico.v1.models_pb2 import Model
+from portico_core.backends import Backend
+from portico_core.routing import first_to_list
+from portico_core.telemetry import line
+
+_log: Final = logging.getLogger("portico.catalog")
+
+#: Seconds after which a list is asked for again when it is used; sooner where that failed.
+_FRESH: Final = 60.0
+_RETRY: Final = 5.0
+#: Seconds that a backend has for its list.
+_PATIENCE: Final = 10.0
+#: Seconds that a call waits for the first list of a backend.
+_FIRST_WAIT: Final = 2.0
+
+
+class _Listing:
+    """The list of one backend. A backend that is down keeps its last one."""
+
+    def __init__(self, backend: Backend, changed: Callable[[], None]) -> None:
+        self.backend = backend
+        self.models: Sequence[Model] = [Model(id=each) for each in backend.models or ()]
+        #: Whether there is a list; an empty one counts.
+        self.known = backend.models is not None
+        self.asking: asyncio.Task[None] | None = None
+        self._changed = changed
+        self._failing = False
+        self._ask_again = float("inf") if self.known else 0.0
+
+    def names(self) -> Iterable[str]:
+        """Return the names of its models."""
+        return (model.id for model in self.models)
+
+    def renew(self) -> None:
+        """Start to ask the backend, if it is time."""
+        if self.asking is None and monotonic() >= self._ask_again:
+            self.asking = asyncio.create_task(self._ask(), name=f"models of {self.backend.name}")
+
+    async def _ask(self) -> None:
+        pause = _RETRY
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                models = await self.backend.adapter.list_models(())
+            self.models = [model for model in models if model.id]
+            self.known, self._failing, pause = True, False, _FRESH
+            self._changed()
+        except TimeoutError:
+            self._complain(f"no answer within {_PATIENCE:g} s")
+        except GatewayError as error:
+            self._complain(error.detail or error.message)
+        except Exception:
+            _log.exception("adapter raised %s", line(backend=self.backend.name))
+        finally:
+            self._ask_again = monotonic() + pause
+            self.asking = None
+
+    def _complain(self, reason: str) -> None:
+        # Once is enough: while the backend is down, it is asked again and again.
+        level = logging.DEBUG if self._failing else logging.WARNING
+        self._failing = True
+        _log.log(level, "cannot list models %s", line(backend=self.backend.name, reason=reason))
+
+
+class Catalog:
+    """The lists of all backends."""
+
+    def __init__(self, backends: Iterable[Backend]) -> None:
+        self._listings = [_Listing(backend, self._forget) for backend in backends]
+        self._listed: Mapping[str, str] | None = None
+
+    def renew(self) -> None:
+        """Ask, in the background, the backends whose lists are due."""
+        for listing in self._listings:
+            listing.renew()
+
+    async def complete(self, patience: float | None = None) -> None:
+        """Wait a little for backends that never listed their models. ``patience``: seconds at most."""
+        self.renew()
+        asking = [each.asking for each in self._listings if each.asking is not None and not each.known]
+        if asking:
+            timeout = _FIRST_WAIT if patience is None else min(patience, _FIRST_WAIT)
+            await asyncio.wait(asking, timeout=timeout)
+
+    def listed(self) -> Mapping[str, str]:
+        """Return model -> the first backend that lists it."""
+        if self._listed is None:
+            self._listed = first_to_list((each.backend.name, each.names()) for each in self._listings)
+        return self._listed
+
+    def _forget(self) -> None:
+        self._listed = None
+
+    def models(self) -> Iterable[tuple[str, Model]]:
+        """Yield (backend, model) for all that backends list, in the order of the configuration."""
+        return ((each.backend.name, model) for each in self._listings for model in each.models)
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        asking = [each.asking for each in self._listings if each.asking is not None]
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)

@@ -1,0 +1,205 @@
+"""The core's configuration: one YAML file, or nothing, which is the dummy backend alone.
+
+    grpc: 0.0.0.0:50051           # short for {listen: 0.0.0.0:50051}; with drain: 30s
+
+    backends:                     # name -> dialect, the members of that dialect's adapter, and
+      local:                      #   models: […]    listed instead of asked for
+        dialect: openai           #   timeouts: {…}  where this backend differs
+        url: http://localhost:8080/v1
+
+    models:                       # public name -> candidates BACKEND/MODEL, in order
+      gpt-4: [local/qwen, openai/gpt-4o]
+      "claude-*": anthropic/*
+
+    default: local/llama3.2       # for a name that nothing else resolves
+
+    timeouts: {connect: 5s, silence: 30s, total: 600s}
+
+The section ``http`` is the facade's; the core does not look into it.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from portico.adapter import Adapter
+from portico.config import (
+    Address,
+    ConfigError,
+    Duration,
+    Mistakes,
+    Node,
+    did_you_mean,
+    fill,
+    given,
+    parse,
+    read,
+    value,
+)
+from portico_core.adapters import Adapters, installed
+from portico_core.routing import STAR, Candidate, Route, Routes
+
+__all__ = ["Backend", "Config", "ConfigError", "Grpc", "Timeouts", "load"]
+
+_WITHOUT_A_FILE: Final = "backends: {dummy: {dialect: dummy}}"
+_BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """Where the core listens."""
+
+    listen: Address = "0.0.0.0:50051"
+    #: Seconds that running calls get to finish when the core is told to stop.
+    drain: Duration = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Patience with a backend, in seconds."""
+
+    #: For the TCP or TLS connect.
+    connect: Duration = 5.0
+    #: Without any byte from the backend while an answer is awaited.
+    silence: Duration = 30.0
+    #: For an unstreamed call in all, whichever backends it tries.
+    total: Duration = 600.0
+    #: From the start of a streamed attempt to its first content. None: no limit.
+    first_content: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One backend."""
+
+    name: str
+    dialect: str
+    adapter: type[Adapter]
+    #: An instance of ``adapter.Settings``.
+    settings: Any
+    timeouts: Timeouts
+    #: The models it lists. None: it is asked for them.
+    models: tuple[str, ...] | None
+    #: Where it stands, such as ``portico.yaml:7``.
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that the core needs to know."""
+
+    grpc: Grpc
+    backends: tuple[Backend, ...]
+    routes: Routes
+
+
+_SECTIONS: Final = ("http", "grpc", "backends", "models", "default", "timeouts")
+#: Members of a backend that are not its adapter's.
+_COMMON: Final = ("dialect", "models", "timeouts")
+
+
+def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | None = None) -> Config:
+    """Read and check the configuration; raise ConfigError that tells all of its mistakes.
+
+    ``adapters``: those that backends may name; by default the installed ones.
+    """
+    root = parse(_WITHOUT_A_FILE, "(no file)", environ) if path is None else read(path, environ)
+    members = root.members()
+    known = installed() if adapters is None else adapters
+    grpc, timeouts, routes = Grpc(), Timeouts(), Routes()
+    backends: list[Backend] = []
+    mistakes = Mistakes()
+    for name, node in members.items():
+        if name not in _SECTIONS:
+            with mistakes:
+                raise node.error("is not known", did_you_mean(name, _SECTIONS))
+    with mistakes:
+        grpc = _grpc(members.get("grpc"))
+    with mistakes:
+        timeouts = dataclasses.replace(timeouts, **_given(Timeouts, members.get("timeouts")))
+    named = members["backends"].members() if "backends" in members else {}
+    if not named:
+        with mistakes:
+            raise root.error(
+                "backends is missing", "For a first try, write `backends: {dummy: {dialect: dummy}}`."
+            )
+    for name, node in named.items():
+        with mistakes:
+            backends.append(_backend(name, node, timeouts, known))
+    with mistakes:
+        routes = _routes(members.get("models"), members.get("default"), list(named))
+    mistakes.report()
+    return Config(grpc, tuple(backends), routes)
+
+
+def _given(kind: type[Any], node: Node | None) -> dict[str, Any]:
+    return {} if node is None else given(kind, node)
+
+
+def _grpc(node: Node | None) -> Grpc:
+    if node is None or node.absent or node.is_mapping:
+        return Grpc(**_given(Grpc, node))
+    return Grpc(listen=value(Address, node))
+
+
+def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> Backend:
+    if not _BACKEND_NAME.fullmatch(name):
+        raise node.error("is no name for a backend", "Use letters, digits, dot, dash and underscore.")
+    members = node.members()
+    if "dialect" not in members:
+        raise node.error("dialect is missing", f"Add `dialect: …`, one of {', '.join(sorted(adapters))}.")
+    dialect = members["dialect"].text()
+    if dialect not in adapters:
+        raise members["dialect"].error(f"no adapter speaks {dialect}", did_you_mean(dialect, adapters))
+    try:
+        adapter = adapters[dialect]()
+    except ImportError as error:
+        raise members["dialect"].error(f"the adapter cannot be loaded ({error})") from error
+    settings, own, models = None, {}, None
+    mistakes = Mistakes()
+    with mistakes:
+        settings = fill(adapter.Settings, node, skip=_COMMON)
+    with mistakes:
+        own = _given(Timeouts, members.get("timeouts"))
+    with mistakes:
+        if "models" in members and not members["models"].absent:
+            models = value(tuple[str, ...], members["models"])
+    mistakes.report()
+    return Backend(name, dialect, adapter, settings, dataclasses.replace(timeouts, **own), models, node.place)
+
+
+def _routes(models: Node | None, default: Node | None, backends: list[str]) -> Routes:
+    routes: list[Route] = []
+    fallback: Route | None = None
+    mistakes = Mistakes()
+    for name, node in ({} if models is None else models.members()).items():
+        with mistakes:
+            routes.append(_route(name, node, backends))
+    with mistakes:
+        if default is not None and not default.absent:
+            fallback = _route(STAR, default, backends)
+    mistakes.report()
+    return Routes(routes, backends, fallback)
+
+
+def _route(name: str, node: Node, backends: list[str]) -> Route:
+    if name.count(STAR) > 1:
+        raise node.error("a model name has at most one *")
+    nodes = node.items() if node.is_list else [node]
+    if not nodes:
+        raise node.error("has no candidate", "Write BACKEND/MODEL, or a list of them.")
+    return Route(name, tuple(_candidate(name, each, backends) for each in nodes), node.place)
+
+
+def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:
+    backend, _, model = node.text().partition("/")
+    if not backend or not model:
+        raise node.error(f"expected BACKEND/MODEL, found {node.found}")
+    if backend not in backends:
+        raise node.error(f"no backend is called {backend}", did_you_mean(backend, backends))
+    if model != STAR and STAR in model and STAR not in name:
+        raise node.error(f"the * in {model} stands for nothing, as {name} has none")
+    return Candidate(backend, model)

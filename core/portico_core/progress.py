@@ -1,0 +1,80 @@
+"""How far a stream has come: whether it is committed, and whether it is whole. Pure."""
+
+import msgspec
+
+from portico.v1.chunk_pb2 import ChunkChoice, Delta
+from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.usage_pb2 import Usage
+
+#: Chunks without content that are held back. Some servers send an empty chunk per hidden token of
+#: reasoning: after so many the backend is at work, and is as good as committed.
+_MOST_HELD = 1000
+
+
+class Progress:
+    """What the messages of one stream amount to so far."""
+
+    __slots__ = ("_begun", "_empty", "_finished", "committed", "usage")
+
+    def __init__(self) -> None:
+        #: Content has come: from here on no other backend may take over.
+        self.committed = False
+        #: The last usage that came.
+        self.usage: Usage | None = None
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._empty = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every choice that began has its finish_reason."""
+        return bool(self._begun) and self._begun == self._finished
+
+    def take(self, response: StreamResponse) -> None:
+        """Account for the next message."""
+        for chunk in response.chunks:
+            if chunk.HasField("usage"):
+                self.usage = chunk.usage
+            for choice in chunk.choices:
+                self._begun.add(choice.index)
+                if choice.finish_reason:
+                    self._finished.add(choice.index)
+                if not self.committed:
+                    self.committed = has_content(choice)
+            if not self.committed:
+                self._empty += 1
+                self.committed = self._empty > _MOST_HELD
+
+
+def has_content(choice: ChunkChoice) -> bool:
+    """Tell content from a role alone, from empty texts and from frames that keep a connection open."""
+    delta = choice.delta
+    return bool(
+        choice.finish_reason
+        or delta.content
+        or delta.reasoning_content
+        or delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.HasField("function_call")
+        or delta.HasField("audio")
+        or (delta.extra_json and _says_something(delta))
+    )
+
+
+def _says_something(delta: Delta) -> bool:
+    """Whether a vendor's own members hold anything: Mistral's thinking comes as a list in `content`."""
+    try:
+        return any(msgspec.json.decode(delta.extra_json, type=dict[str, object]).values())
+    except msgspec.MsgspecError:
+        return True
+
+
+def is_answer(response: ChatResponse) -> bool:
+    """Tell whether an unstreamed answer answers.
+
+    Its body arrived to its last byte, so it is not cut, and a finish_reason is not asked for: old
+    vision models of OpenAI send none. But a choice that has neither that nor a message says nothing.
+    """
+    choices = response.completion.choices
+    return bool(choices) and all(choice.finish_reason or choice.HasField("message") for choice in choices)

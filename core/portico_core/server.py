@@ -1,0 +1,150 @@
+"""The core as a server: gRPC, health and reflection, from the first call to the last."""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from portico.config import address
+from portico.remote import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
+from portico.v1.gateway_pb2 import DESCRIPTOR
+from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
+from portico_core.config import Config
+from portico_core.gateway import RoutingGateway
+from portico_core.service import GatewayServicer
+
+SERVICE: Final = DESCRIPTOR.services_by_name["GatewayService"].full_name
+
+_OPTIONS: Final = [
+    # As large as clients send and take them (portico.remote).
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+    # A second server on the port is a mistake, not company.
+    ("grpc.so_reuseport", 0),
+    # Clients ping every 30 s through long silence; gRPC takes that for an attack unless told otherwise.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A client whose machine is gone does not hold its call for ever.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+
+# Seconds that the last answers have to leave when all calls are over. Streams of health checks, which
+# never end, are cut then.
+_FLUSH: Final = 0.5
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str], None]) -> None:
+    """Run a core until SIGTERM or SIGINT, then drain it; a second signal stops it at once.
+
+    ``listen``: addresses, HOST:PORT or unix:/PATH; port 0 is one of the machine's choice. ``ready`` is
+    called with the addresses in use, joined by ", ". Raises OSError where one cannot be listened on.
+    """
+    gateway = RoutingGateway(config)
+    server = Server(gateway)
+    told, told_again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def signalled() -> None:
+        (told_again if told.is_set() else told).set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, signalled)
+    try:
+        ready(", ".join(await server.start(listen)))
+        await told.wait()
+        drained = asyncio.create_task(server.stop(config.grpc.drain))
+        hurried = asyncio.create_task(told_again.wait())
+        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+    finally:
+        await server.stop(0)
+        await gateway.aclose()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+class Server:
+    """A gateway behind gRPC. Whoever makes the gateway closes it."""
+
+    def __init__(self, gateway: RoutingGateway) -> None:
+        self._gateway = gateway
+        self._health = health.aio.HealthServicer()
+        self._server = aio.server(options=_OPTIONS)
+        add_GatewayServiceServicer_to_server(GatewayServicer(gateway), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, listen: Sequence[str]) -> list[str]:
+        """Listen on addresses and serve; return them with the ports that were chosen."""
+        bound = [_bind(self._server, each) for each in listen]
+        await self._gateway.start()
+        await self._server.start()
+        for service in ("", SERVICE):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls, give running ones ``grace`` seconds, then end them.
+
+        Another call with less grace hurries the first.
+        """
+        self._gateway.drain()
+        await self._health.enter_graceful_shutdown()
+        stopped = asyncio.create_task(self._server.stop(grace))
+        idle = asyncio.create_task(self._gateway.idle())
+        await asyncio.wait((stopped, idle), return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await self._server.stop(min(grace, _FLUSH))
+        await stopped
+
+
+def _bind(server: aio.Server, listen: str) -> str:
+    where = address(listen)
+    if where is None:
+        raise OSError(errno.EINVAL, f"cannot listen on {listen}: it is neither HOST:PORT nor unix:/PATH")
+    host, _, port = where.rpartition(":")
+    if host == "unix" and _somebody_listens(port):
+        # gRPC would take the path over, and leave the other server running where nobody finds it.
+        raise OSError(errno.EADDRINUSE, f"cannot listen on {listen}: another server does")
+    try:
+        chosen = server.add_insecure_port(where)
+    except RuntimeError:
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {listen}: {_reason(where)}") from None
+    return where if host == "unix" else f"{host}:{chosen}"
+
+
+def _somebody_listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _reason(where: str) -> str:
+    """Return why gRPC could not bind, which it keeps to itself."""
+    host, _, port = where.rpartition(":")
+    try:
+        if host == "unix":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.bind(port)
+            return "gRPC refuses it"
+        for family, kind, _, _, name in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.bind(name)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "gRPC refuses it"

@@ -1,0 +1,48 @@
+"""What happens to a call before it is dispatched, in order.
+
+Each stage reads the call and adds what it finds out; a stage that refuses raises GatewayError. Hooks,
+limits and keys become further elements of these lists.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from portico_core.call import ANONYMOUS, Call
+from portico_core.models import Models
+from portico_core.validate import check_chat, check_headers
+
+Stage: TypeAlias = Callable[[Call], Awaitable[None]]
+
+
+def for_chat(models: Models) -> Sequence[Stage]:
+    """Return the stages of Chat and Stream."""
+    return (authenticate, validate_headers, validate_chat, authorise_model(models))
+
+
+def for_questions() -> Sequence[Stage]:
+    """Return the stages of the RPCs that ask the gateway itself, such as ListModels."""
+    return (authenticate, validate_headers)
+
+
+async def authenticate(call: Call) -> None:
+    """Find out who calls. There are no keys yet: everybody is anonymous."""
+    call.principal = ANONYMOUS
+
+
+async def validate_headers(call: Call) -> None:
+    """Bound the caller's headers."""
+    check_headers(call.headers)
+
+
+async def validate_chat(call: Call) -> None:
+    """Refuse what no backend could answer."""
+    check_chat(call.params)
+
+
+def authorise_model(models: Models) -> Stage:
+    """Return the stage that finds the candidates which may serve the caller."""
+
+    async def stage(call: Call) -> None:
+        call.candidates = await models.candidates(call.model, call.context.remaining())
+
+    return stage

@@ -1,0 +1,90 @@
+"""The checks that a request passes before anything is sent: what every backend would refuse.
+
+Ranges and combinations are left to the backends: they differ, and grow.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request
+from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.headers_pb2 import Header
+
+#: Bytes of the names and values of all headers (gateway.proto, ChatRequest.headers).
+_MAX_HEADER_BYTES: Final = 32 * 1024
+
+_EXTRA: Final = "extra_json"
+# Members of JSON that have another name than their field (gateway.proto, rule 1), and one that the
+# choice of the RPC stands for.
+_JSON_NAMES: Final[Mapping[str, str]] = {
+    "content_parts": "content",
+    "stop_is_text": "stop",
+    "voice_id": "voice",
+}
+_STREAM: Final = "stream"
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def check_headers(headers: Iterable[Header]) -> None:
+    """Raise 431 where the caller's headers are larger than the contract allows."""
+    if sum(len(header.name) + len(header.value) for header in headers) > _MAX_HEADER_BYTES:
+        raise GatewayError(
+            ErrorClass.CALLER,
+            431,
+            f"The request's headers are larger than this gateway takes ({_MAX_HEADER_BYTES:,} bytes).",
+            INVALID_REQUEST,
+            "headers_too_large",
+        )
+
+
+def check_chat(params: ChatCompletionParams) -> None:
+    """Raise 400 where the request lacks what it must have, or hides what has a field."""
+    if not params.model:
+        raise invalid_request("You must provide a model parameter.", "model")
+    if not params.messages:
+        raise invalid_request("You must provide at least one message.", "messages")
+    for index, message in enumerate(params.messages):
+        if not message.role:
+            raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
+    _check_extra(params, "")
+
+
+def _check_extra(message: Message, path: str) -> None:
+    """Refuse, at every depth, extra_json that is no JSON object or names what has a field (rule 4)."""
+    for field, value in message.ListFields():
+        if field.name == _EXTRA:
+            _check_names(message.DESCRIPTOR, value, path)
+        elif field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        elif isinstance(value, Message):
+            _check_extra(value, f"{path}{_json_name(field)}.")
+        else:
+            for index, each in enumerate(value):
+                _check_extra(each, f"{path}{_json_name(field)}[{index}].")
+
+
+def _check_names(descriptor: Any, extra: str, path: str) -> None:
+    try:
+        names = _MEMBERS.decode(extra).keys()
+    except msgspec.MsgspecError:
+        raise invalid_request("extra_json must be the text of a JSON object.", f"{path}{_EXTRA}") from None
+    hidden = names & _typed(descriptor)
+    if hidden:
+        name = path + min(hidden)
+        raise invalid_request(f"{name} has a field of its own and cannot stand in extra_json.", name)
+
+
+@cache
+def _typed(descriptor: Any) -> frozenset[str]:
+    """Return the JSON names of a message's fields."""
+    names = {_json_name(field) for field in descriptor.fields if field.name != _EXTRA}
+    return frozenset(names | {_STREAM} if descriptor is ChatCompletionParams.DESCRIPTOR else names)
+
+
+def _json_name(field: FieldDescriptor) -> str:
+    return _JSON_NAMES.get(field.name, field.name.removesuffix("_json"))
