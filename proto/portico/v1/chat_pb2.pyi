@@ -475,40 +475,64 @@ class AudioParams(message.Message):
 
     FORMAT_FIELD_NUMBER: builtins.int
     VOICE_FIELD_NUMBER: builtins.int
-    VOICE_ID_FIELD_NUMBER: builtins.int
+    CUSTOM_VOICE_FIELD_NUMBER: builtins.int
     EXTRA_JSON_FIELD_NUMBER: builtins.int
     format: builtins.str
     """"wav", "mp3", "flac", "opus", "pcm16", "aac"."""
     voice: builtins.str
     """`voice` where it is a string: the name of a built-in voice."""
-    voice_id: builtins.str
-    """`voice` where it is an object {"id":…}: a custom voice."""
     extra_json: builtins.str
     """Members without a field (gateway.proto, rule 4)."""
+    @builtins.property
+    def custom_voice(self) -> CustomVoice:
+        """`voice` where it is an object. At most one of voice and custom_voice."""
+
     def __init__(
         self,
         *,
         format: builtins.str | None = ...,
         voice: builtins.str | None = ...,
-        voice_id: builtins.str | None = ...,
+        custom_voice: CustomVoice | None = ...,
         extra_json: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_format", b"_format", "_voice", b"_voice", "_voice_id", b"_voice_id", "format", b"format", "voice", b"voice", "voice_id", b"voice_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_format", b"_format", "_voice", b"_voice", "custom_voice", b"custom_voice", "format", b"format", "voice", b"voice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_format", b"_format", "_voice", b"_voice", "_voice_id", b"_voice_id", "extra_json", b"extra_json", "format", b"format", "voice", b"voice", "voice_id", b"voice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_format", b"_format", "_voice", b"_voice", "custom_voice", b"custom_voice", "extra_json", b"extra_json", "format", b"format", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__format: _TypeAlias = typing.Literal["format"]  # noqa: Y015
     _WhichOneofArgType__format: _TypeAlias = typing.Literal["_format", b"_format"]  # noqa: Y015
     _WhichOneofReturnType__voice: _TypeAlias = typing.Literal["voice"]  # noqa: Y015
     _WhichOneofArgType__voice: _TypeAlias = typing.Literal["_voice", b"_voice"]  # noqa: Y015
-    _WhichOneofReturnType__voice_id: _TypeAlias = typing.Literal["voice_id"]  # noqa: Y015
-    _WhichOneofArgType__voice_id: _TypeAlias = typing.Literal["_voice_id", b"_voice_id"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__format) -> _WhichOneofReturnType__format | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__voice) -> _WhichOneofReturnType__voice | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__voice_id) -> _WhichOneofReturnType__voice_id | None: ...
+
+@typing.final
+class CustomVoice(message.Message):
+    """A voice of the caller's own."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    EXTRA_JSON_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    extra_json: builtins.str
+    """Members without a field (gateway.proto, rule 4)."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str | None = ...,
+        extra_json: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_id", b"_id", "id", b"id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_id", b"_id", "extra_json", b"extra_json", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__id: _TypeAlias = typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = typing.Literal["_id", b"_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
 
 @typing.final
 class Prediction(message.Message):

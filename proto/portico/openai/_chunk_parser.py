@@ -1,0 +1,147 @@
+"""Reads the chunks of one stream."""
+
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from portico.openai import _values
+from portico.openai._json import members
+from portico.openai._shapes import Shapes
+from portico.openai._values import Int64, MismatchError
+from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
+from portico.v1.gateway_pb2 import StreamResponse
+
+_CHUNK: Final = Shapes(lenient=True)[ChatChunk.DESCRIPTOR]
+
+
+# The plain chunk, member by member: what it does not list makes the decoder refuse.
+
+
+class _Delta(Struct, forbid_unknown_fields=True, gc=False):
+    content: str | None = None
+    role: str | None = None
+    refusal: None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(Struct, forbid_unknown_fields=True, gc=False):
+    delta: _Delta
+    index: Int64
+    finish_reason: str | None = None
+    logprobs: None = None
+
+
+class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
+    choices: tuple[_Choice]
+    id: str | None = None
+    created: Int64 | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    object: str | None = None
+    usage: None = None
+    obfuscation: str | None = None
+
+
+_PLAIN: Final = Decoder(_Chunk)
+
+# The members that make the header, in the order of its values below.
+_HEADER: Final = {
+    "id": _values.string,
+    "created": _values.integer,
+    "model": _values.string,
+    "system_fingerprint": _values.string,
+    "service_tier": _values.string,
+    "object": _values.string,
+}
+_Header = tuple[str | int | None, ...]
+
+
+class ChunkParser:
+    """Reads the chunks of one stream, and notices when their common values change."""
+
+    def __init__(self) -> None:
+        self._header: _Header | None = None
+
+    def parse(self, data: bytes | memoryview, into: StreamResponse) -> bool:
+        """Append the chunk in ``data``, one event's JSON text, to ``into``.
+
+        ``into.header`` is set for the first chunk and whenever a value of it changes. Since it holds
+        for all chunks of a message, a change behind other chunks needs a new message: then the
+        result is False and nothing is appended. What does not fit its field goes to ``extra_json``.
+        Raises ValueError for what is no JSON object.
+        """
+        try:
+            chunk = _PLAIN.decode(data)
+        except ValueError:
+            return self._parse_any(bytes(data), into)
+        header = (
+            chunk.id,
+            chunk.created,
+            chunk.model,
+            chunk.system_fingerprint,
+            chunk.service_tier,
+            chunk.object,
+        )
+        if header != self._header and not self._announce(header, into):
+            return False
+        _append(chunk, into)
+        return True
+
+    def _parse_any(self, data: bytes, into: StreamResponse) -> bool:
+        chunk = ChatChunk()
+        try:
+            found = members(data)
+            header = _split_header(found)
+            _CHUNK.read(found, chunk)
+        except RecursionError:
+            raise ValueError("JSON is nested too deep") from None
+        if header != self._header and not self._announce(header, into):
+            return False
+        into.chunks.append(chunk)
+        return True
+
+    def _announce(self, header: _Header, into: StreamResponse) -> bool:
+        if into.chunks:
+            return False
+        self._header = header
+        values: dict[str, Any] = dict(zip(_HEADER, header, strict=True))
+        into.header.CopyFrom(ChunkHeader(**values))
+        return True
+
+
+def _append(chunk: _Chunk, into: StreamResponse) -> None:
+    appended = into.chunks.add()
+    if chunk.obfuscation is not None:
+        appended.obfuscation = chunk.obfuscation
+    plain = chunk.choices[0]
+    choice = appended.choices.add()
+    choice.index = plain.index
+    if plain.finish_reason is not None:
+        choice.finish_reason = plain.finish_reason
+    delta = plain.delta
+    if delta.content is not None:
+        choice.delta.content = delta.content
+    if delta.role is not None:
+        choice.delta.role = delta.role
+    if delta.reasoning_content is not None:
+        choice.delta.reasoning_content = delta.reasoning_content
+    if delta.reasoning is not None:
+        choice.delta.reasoning = delta.reasoning
+
+
+def _split_header(found: dict[str, Raw]) -> _Header:
+    """Take the header's values out of a chunk's members; what does not fit stays."""
+    values: list[Any] = []
+    for name, decode in _HEADER.items():
+        value = None
+        if name in found:
+            try:
+                value = decode(found[name])
+                del found[name]
+            except MismatchError:
+                pass
+        values.append(value)
+    return tuple(values)

@@ -1,0 +1,121 @@
+"""Writes the chunks of one stream as server-sent events."""
+
+from typing import Final
+
+from msgspec.json import encode
+
+from portico.openai._shapes import Shapes, Usual
+from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader
+from portico.v1.gateway_pb2 import StreamResponse
+
+_USUAL: Final[Usual] = {
+    ChatChunk: {"choices": []},
+    ChunkChoice: {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None},
+}
+_CHUNK: Final = Shapes(lenient=True, usual=_USUAL)[ChatChunk.DESCRIPTOR]
+
+_DONE: Final = b"data: [DONE]\n\n"
+_AFTER_TEXT: Final = b'},"logprobs":null,"finish_reason":null}]'
+
+
+class ChunkRenderer:
+    """Writes the chunks of one stream, in OpenAI's exact shape.
+
+    Each choice begins with a role, "assistant" where the backend sends none, and repeats of it are
+    left out: SDKs append the strings of deltas. Usage comes only when ``include_usage`` asks for it,
+    and then in a chunk of its own at the end, whichever chunk it came on.
+    """
+
+    def __init__(self, *, include_usage: bool) -> None:
+        self._include_usage = include_usage
+        self._end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        #: What each choice that has begun said of its role, by index.
+        self._roles: dict[int, str] = {}
+        self._plain: dict[int, _Plain] = {}
+        self._owed: ChatChunk | None = None
+        self._begin(ChunkHeader())
+
+    def render(self, response: StreamResponse) -> bytes:
+        """Return the events of all chunks of a message, joined. The message is not changed."""
+        if response.HasField("header"):
+            self._begin(response.header)
+        return b"".join([self._chunk(chunk) for chunk in response.chunks])
+
+    def finish(self) -> bytes:
+        """Return the end of a whole answer: the usage, when asked for, and ``[DONE]``."""
+        if self._owed is None:
+            return _DONE
+        return self._event(self._owed, b"}\n\n") + _DONE
+
+    def _begin(self, header: ChunkHeader) -> None:
+        values: dict[str, object] = {"id": None, "object": None, "created": None, "model": None}
+        values |= {field.name: value for field, value in header.ListFields()}
+        values["object"] = "chat.completion.chunk"
+        #: An event up to the members that are its own.
+        self._start = b"data: " + encode(values)[:-1] + b","
+        self._plain = {index: _Plain(self._start, index, self._end) for index in self._roles}
+
+    def _chunk(self, chunk: ChatChunk) -> bytes:
+        choices = chunk.choices
+        if len(choices) == 1:
+            choice = choices[0]
+            plain = self._plain.get(choice.index)
+            event = plain.event(chunk, choice.delta.content) if plain is not None else b""
+            if event:
+                return event
+        return self._any_chunk(chunk)
+
+    def _any_chunk(self, chunk: ChatChunk) -> bytes:
+        if chunk.HasField("usage"):
+            if self._include_usage:
+                self._owed = ChatChunk(usage=chunk.usage) if chunk.choices else chunk
+            if not chunk.choices:
+                return b""
+        own = ChatChunk()
+        own.CopyFrom(chunk)
+        own.ClearField("usage")
+        for choice in own.choices:
+            self._tell_role(choice)
+        return self._event(own, self._end)
+
+    def _tell_role(self, choice: ChunkChoice) -> None:
+        told = self._roles.get(choice.index)
+        if told is None:
+            if not choice.delta.HasField("role"):
+                choice.delta.role = "assistant"
+            self._roles[choice.index] = choice.delta.role
+            self._plain[choice.index] = _Plain(self._start, choice.index, self._end)
+        elif choice.delta.role == told:
+            choice.delta.ClearField("role")
+
+    def _event(self, chunk: ChatChunk, end: bytes) -> bytes:
+        body = encode(_CHUNK.write(chunk))[1:-1]
+        # JSON that is carried verbatim may have line breaks between its tokens; an event must not.
+        return self._start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
+
+
+class _Plain:
+    """Writes the chunks of one choice that are a piece of text and no more.
+
+    It compares a chunk with one that has nothing but the same text. That is the fastest way to know
+    that there is no other field, and stays right when the contract gets new ones.
+    """
+
+    def __init__(self, start: bytes, index: int, end: bytes) -> None:
+        self._start = start + b'"choices":[{"index":%d,"delta":{"content":' % index
+        self._end = end
+        self._chunk = ChatChunk(choices=[ChunkChoice(index=index)])
+        self._delta = self._chunk.choices[0].delta
+
+    def event(self, chunk: ChatChunk, text: str) -> bytes:
+        """Return the event of a chunk that has nothing but ``text`` and padding; empty for any other."""
+        self._delta.content = text
+        padding = chunk.obfuscation
+        if padding:
+            self._chunk.obfuscation = padding
+        else:
+            self._chunk.ClearField("obfuscation")
+        if chunk != self._chunk:
+            return b""
+        after = b',"obfuscation":' + encode(padding) if padding else b""
+        return self._start + encode(text) + _AFTER_TEXT + after + self._end

@@ -1,0 +1,175 @@
+"""How one field is read and written, by its type in the contract.
+
+A member has the name of its field. The contract's names have three meanings beside that: ``x_json``
+carries the member ``x`` verbatim; a field in ``_FORMS`` holds another form of a member (content as a
+list of parts); and a list ``x`` with an ``x_is_text`` beside it may be written as one string.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from msgspec import Raw
+
+from portico.openai import _tool_choice, _values
+from portico.openai._json import kind
+from portico.openai._values import MismatchError, wrong_type
+
+#: Reads a member's value into a message.
+Read = Callable[[Raw, Any], None]
+#: Makes what msgspec encodes, from a field's value and the message that it stands in.
+Write = Callable[[Any, Any], object]
+Decode = Callable[[Raw], Any]
+
+_FORMS: Final = {"content_parts": "content", "custom_voice": "voice"}
+
+
+class Nested(Protocol):
+    """Reads and writes one kind of message."""
+
+    def read(self, found: Mapping[str, Raw], message: Any) -> None: ...
+    def write(self, message: Any) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one field is read and written."""
+
+    #: What JSON value it takes, in OpenAI's words.
+    takes: str
+    read: Read
+    write: Write
+
+
+def member_of(of: FieldDescriptor) -> str:
+    """Return the JSON member that a field stands for."""
+    return _FORMS.get(of.name) or of.name.removesuffix("_json")
+
+
+def field(of: FieldDescriptor, nested: Callable[[Descriptor], Nested]) -> Field:
+    """Return how a field is read and written. ``nested`` tells how the messages inside it are."""
+    inner = of.message_type
+    if inner is None:
+        return _text_or_list(of.name) if of.is_repeated else _scalar(of)
+    if inner.GetOptions().map_entry:
+        return _map(of.name, inner.fields_by_name["value"].type)
+    if inner.full_name == _tool_choice.NAME:
+        return Field("one of a string or object", *_tool_choice.codec(of.name))
+    return (_list if of.is_repeated else _object)(of.name, nested(inner))
+
+
+def one_of(forms: Sequence[Field]) -> Read:
+    """Read a member that has several fields: the type of the JSON value decides which."""
+    readers = {" ".join(form.takes.split()[:2]): form.read for form in forms}
+    expected = "one of " + " or ".join(form.takes for form in forms).replace(" or an ", " or ")
+
+    def read(raw: Raw, message: Any) -> None:
+        found = kind(raw)
+        if found in readers:
+            readers[found](raw, message)
+        elif found != "null":
+            raise wrong_type(expected, raw)
+
+    return read
+
+
+def _scalar(of: FieldDescriptor) -> Field:
+    name = of.name
+    takes, decode, write = _VERBATIM if name.endswith("_json") else _SCALARS[of.type]
+
+    def read(raw: Raw, message: Any) -> None:
+        value = decode(raw)
+        if value is not None:
+            setattr(message, name, value)
+
+    return Field(takes, read, write)
+
+
+def _object(name: str, nested: Nested) -> Field:
+    def read(raw: Raw, message: Any) -> None:
+        found = _values.obj(raw)
+        if found is not None:
+            inner = getattr(message, name)
+            inner.SetInParent()
+            nested.read(found, inner)
+
+    return Field("an object", read, lambda value, _: nested.write(value))
+
+
+def _list(name: str, nested: Nested) -> Field:
+    def read(raw: Raw, message: Any) -> None:
+        found = _values.objects(raw)
+        into = getattr(message, name)
+        for index, each in enumerate(found or ()):
+            try:
+                nested.read(each, into.add())
+            except MismatchError as mismatch:
+                raise mismatch.under(f"[{index}]") from None
+
+    return Field("an array of objects", read, lambda value, _: [nested.write(each) for each in value])
+
+
+def _map(name: str, of: int) -> Field:
+    decode, write = _MAPS[of]
+
+    def read(raw: Raw, message: Any) -> None:
+        found = decode(raw)
+        if found is not None:
+            getattr(message, name).update(found)
+
+    return Field("an object", read, write)
+
+
+def _strings(name: str) -> Field:
+    def read(raw: Raw, message: Any) -> None:
+        found = _values.strings(raw)
+        if found is not None:
+            getattr(message, name).extend(found)
+
+    return Field("an array of strings", read, lambda value, _: list(value))
+
+
+def _text_or_list(name: str) -> Field:
+    is_text = f"{name}_is_text"
+    many = _strings(name)
+
+    def read_one(raw: Raw, message: Any) -> None:
+        getattr(message, name).append(_values.string(raw))
+        setattr(message, is_text, True)
+
+    def write(value: Any, message: Any) -> object:
+        return value[0] if len(value) == 1 and getattr(message, is_text) else list(value)
+
+    return Field(many.takes, one_of([Field("a string", read_one, write), many]), write)
+
+
+def _plain(value: Any, _: Any) -> object:
+    return value
+
+
+def _as_number(value: float) -> float:
+    """Write whole numbers as integers: some servers refuse 1.0 where they want 1, none the reverse."""
+    whole = value.is_integer() and abs(value) < 2**53 and (value or str(value) == "0.0")
+    return int(value) if whole else value
+
+
+_VERBATIM: Final[tuple[str, Decode, Write]] = (
+    "any value",
+    _values.json_text,
+    lambda value, _: Raw(value),
+)
+_SCALARS: Final[dict[int, tuple[str, Decode, Write]]] = {
+    FieldDescriptor.TYPE_STRING: ("a string", _values.string, _plain),
+    FieldDescriptor.TYPE_BOOL: ("a boolean", _values.boolean, _plain),
+    FieldDescriptor.TYPE_INT64: ("an integer", _values.integer, _plain),
+    FieldDescriptor.TYPE_DOUBLE: ("a decimal", _values.number, lambda value, _: _as_number(value)),
+    FieldDescriptor.TYPE_BYTES: ("an array of bytes", _values.octets, lambda value, _: list(value)),
+}
+_MAPS: Final[dict[int, tuple[Decode, Write]]] = {
+    FieldDescriptor.TYPE_STRING: (_values.strings_by_name, lambda value, _: dict(value)),
+    FieldDescriptor.TYPE_DOUBLE: (
+        _values.numbers_by_name,
+        lambda value, _: {name: _as_number(each) for name, each in value.items()},
+    ),
+}

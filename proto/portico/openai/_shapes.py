@@ -1,0 +1,111 @@
+"""JSON objects <-> messages, by tables that are made from the contract's descriptors.
+
+A new field of the contract needs no code here: ``_fields.py`` reads and writes it by its type. A
+member without a field goes to ``extra_json`` and comes back from there.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from msgspec import Raw
+from msgspec.json import encode
+
+from portico.openai._fields import Field, Read, Write, field, member_of, one_of
+from portico.openai._json import members, spliced
+from portico.openai._values import MismatchError
+
+_EXTRA: Final = "extra_json"
+
+Usual = Mapping[type[Message], Mapping[str, object]]
+_NOTHING_USUAL: Final[Usual] = {}
+
+
+class Shapes:
+    """How each kind of message is read and written for one use; made when first asked for.
+
+    ``lenient`` is for answers: a member whose value does not fit its field goes to ``extra_json``
+    too. ``usual`` are the members that are written even where a message lacks them, in their order,
+    by the class of the message; a usual ``object`` is written whatever the message says.
+    """
+
+    def __init__(self, *, lenient: bool, usual: Usual = _NOTHING_USUAL) -> None:
+        self._lenient = lenient
+        self._usual = {of.DESCRIPTOR.full_name: members for of, members in usual.items()}
+        self._made: dict[str, Shape] = {}
+
+    def __getitem__(self, of: Descriptor) -> "Shape":
+        shape = self._made.get(of.full_name)
+        if shape is None:
+            shape = Shape(lenient=self._lenient, usual=self._usual.get(of.full_name, {}))
+            # Entered before its fields are: TokenLogprob holds itself.
+            self._made[of.full_name] = shape
+            shape.learn(of, self)
+        return shape
+
+
+class Shape:
+    """How one kind of message is read and written."""
+
+    def __init__(self, *, lenient: bool, usual: Mapping[str, object]) -> None:
+        self._lenient = lenient
+        self._usual = usual
+        #: By the name of the JSON member.
+        self.readers: dict[str, Read] = {}
+        #: By the number of the field: the JSON member, and what makes its value.
+        self._writers: dict[int, tuple[str, Write]] = {}
+
+    def learn(self, of: Descriptor, shapes: Shapes) -> None:
+        """Make the tables from the fields of a message."""
+        forms: dict[str, list[Field]] = {}
+        for each in of.fields:
+            if each.name == _EXTRA or each.name.endswith("_is_text"):
+                continue
+            member = member_of(each)
+            made = field(each, shapes.__getitem__)
+            forms.setdefault(member, []).append(made)
+            if member != "object" or member not in self._usual:
+                self._writers[each.number] = (member, made.write)
+        for member, several in forms.items():
+            self.readers[member] = several[0].read if len(several) == 1 else one_of(several)
+
+    def read(self, found: Mapping[str, Raw], message: Any) -> None:
+        """Read the members of a JSON object into ``message``.
+
+        Raises ``MismatchError``, unless lenient, for a member whose value does not fit its field.
+        """
+        extra = {}
+        for member, raw in found.items():
+            reader = self.readers.get(member)
+            if reader is None:
+                extra[member] = raw
+                continue
+            try:
+                reader(raw, message)
+            except MismatchError as mismatch:
+                if not self._lenient:
+                    raise mismatch.under(f".{member}") from None
+                extra[member] = raw
+        if extra:
+            message.extra_json = encode(extra).decode()
+
+    def write(self, message: Any) -> dict[str, object] | Raw:
+        """Return the JSON object for ``message``, as what msgspec encodes."""
+        written, extra = self.parts(message)
+        return spliced(written, extra) if extra else written
+
+    def parts(self, message: Any) -> tuple[dict[str, object], str]:
+        """Return the members for the fields of ``message``, and its ``extra_json``."""
+        written = dict(self._usual)
+        extra = ""
+        for each, value in message.ListFields():
+            writer = self._writers.get(each.number)
+            if writer is not None:
+                written[writer[0]] = writer[1](value, message)
+            elif each.name == _EXTRA:
+                extra = value
+        if extra and self._usual:
+            for member in self._usual.keys() & members(extra.encode()).keys():
+                del written[member]
+        return written, extra

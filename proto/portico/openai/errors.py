@@ -1,0 +1,97 @@
+"""Errors: OpenAI's ``{"error": {…}}`` <-> GatewayError.
+
+Writing has one shape. Reading takes the shapes of all servers that call themselves compatible: the
+object may be a text, lie under other names or in a list, and its code may be an HTTP status.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.json import encode
+
+from portico.errors import INVALID_REQUEST, GatewayError, from_upstream
+from portico.openai._error_body import Told, told_by, told_in
+from portico.openai._retry import retry_after
+from portico.v1.headers_pb2 import Header
+
+#: Headers of a backend that concern the caller.
+_KEPT: Final = "x-ratelimit-"
+
+# What servers call a prompt that is too long; OpenAI's SDKs and their users look for its code.
+_TOO_LONG: Final = "context_length_exceeded"
+_TOO_LONG_TYPES: Final = {"exceed_context_size_error", "too_many_prompt_tokens"}
+_TOO_LONG_WORDS: Final = re.compile(r"max(imum)? context length|prompt (is )?too long", re.IGNORECASE)
+
+# Some servers answer 400 to a key that they refuse.
+_BAD_KEY_WORDS: Final = re.compile(r"(incorrect|invalid) api key|api key (is )?not valid", re.IGNORECASE)
+
+# Errors inside an answer of status 200 tell by a word what a status would have told.
+_STATUS_BY_WORD: Final = {
+    "invalid_request_error": 400,
+    _TOO_LONG: 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 503,
+}
+
+
+def render_error(error: GatewayError) -> bytes:
+    """Write the body of an HTTP answer."""
+    values = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return encode({"error": values})
+
+
+def render_error_event(error: GatewayError) -> bytes:
+    """Write the event that ends a stream instead of ``[DONE]``."""
+    return b"data: %b\n\n" % render_error(error)
+
+
+def parse_error(
+    status: int, body: bytes, headers: Sequence[Header], *, callers_key: bool = False
+) -> GatewayError:
+    """Read a backend's answer with HTTP ``status`` 400 or above. Any body will do.
+
+    ``callers_key``: the key that the backend saw was the caller's, passed through.
+    """
+    kept = [header for header in headers if header.name.startswith(_KEPT)]
+    return _error(status, told_by(body), retry_after(headers), kept, callers_key)
+
+
+def error_in(data: bytes | memoryview, *, callers_key: bool = False) -> GatewayError | None:
+    """Return the error inside an answer of status 200 or an event of its stream; None: it has none."""
+    told = told_in(bytes(data))
+    if told is None:
+        return None
+    words = (told.code, told.type)
+    status = told.status or next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 500)
+    return _error(status, told, None, (), callers_key)
+
+
+def _error(
+    status: int, told: Told, seconds: float | None, kept: Sequence[Header], callers_key: bool
+) -> GatewayError:
+    meant, kind, code = status, told.type, told.code
+    if status in (400, 413) and (kind in _TOO_LONG_TYPES or _TOO_LONG_WORDS.search(told.message)):
+        kind, code = INVALID_REQUEST, code or _TOO_LONG
+    elif status == 400 and _BAD_KEY_WORDS.search(told.message):
+        meant, kind, code = 401, None, None
+    error = from_upstream(
+        meant,
+        told.message or "The backend refused the request and gave no reason.",
+        type=kind,
+        code=code,
+        param=told.param,
+        retry_after=seconds,
+        headers=kept,
+        callers_key=callers_key,
+    )
+    error.upstream_status = status
+    error.detail = error.detail or told.raw
+    return error
