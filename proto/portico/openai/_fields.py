@@ -47,11 +47,17 @@ def member_of(of: FieldDescriptor) -> str:
     return _FORMS.get(of.name) or of.name.removesuffix("_json")
 
 
-def field(of: FieldDescriptor, nested: Callable[[Descriptor], Nested]) -> Field:
-    """Return how a field is read and written. ``nested`` tells how the messages inside it are."""
+def field(of: FieldDescriptor, within: Descriptor, nested: Callable[[Descriptor], Nested]) -> Field:
+    """Return how a field of the message ``within`` is read and written.
+
+    ``nested`` tells how the messages inside it are.
+    """
     inner = of.message_type
+    if inner is None and of.is_repeated:
+        has_text = f"{of.name}_is_text" in within.fields_by_name
+        return (_text_or_strings if has_text else _strings)(of.name)
     if inner is None:
-        return _text_or_list(of.name) if of.is_repeated else _scalar(of)
+        return _scalar(of)
     if inner.GetOptions().map_entry:
         return _map(of.name, inner.fields_by_name["value"].type)
     if inner.full_name == _tool_choice.NAME:
@@ -130,7 +136,7 @@ def _strings(name: str) -> Field:
     return Field("an array of strings", read, lambda value, _: list(value))
 
 
-def _text_or_list(name: str) -> Field:
+def _text_or_strings(name: str) -> Field:
     is_text = f"{name}_is_text"
     many = _strings(name)
 

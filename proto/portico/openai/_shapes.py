@@ -63,7 +63,7 @@ class Shape:
             if each.name == _EXTRA or each.name.endswith("_is_text"):
                 continue
             member = member_of(each)
-            made = field(each, shapes.__getitem__)
+            made = field(each, of, shapes.__getitem__)
             forms.setdefault(member, []).append(made)
             if member != "object" or member not in self._usual:
                 self._writers[each.number] = (member, made.write)
