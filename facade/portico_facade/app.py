@@ -1,0 +1,75 @@
+"""The route table."""
+
+from typing import Any, Final
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, RequestHandler
+
+from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
+from portico.gateway import Gateway
+from portico_facade.chat import ChatCompletions
+from portico_facade.config import Settings
+from portico_facade.handler import Handler, log_access
+from portico_facade.health import Health, Livez, Readyz
+from portico_facade.models import Model, Models
+from portico_facade.state import Facade
+from portico_facade.upload import Upload
+
+_ROUTES: Final[list[tuple[str, type[Handler]]]] = [
+    (r"/v1/chat/completions", ChatCompletions),
+    (r"/v1/models/?", Models),
+    (r"/v1/models/(.+)", Model),
+    (r"/health", Health),
+    (r"/livez", Livez),
+    (r"/readyz", Readyz),
+]
+
+_WHERE: Final = (
+    "Portico serves POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model} and GET /health;"
+    " an SDK's base_url ends in /v1."
+)
+
+
+class UnknownPath(Handler):
+    """Everything else."""
+
+    methods = ()
+
+    def prepare(self) -> None:
+        """Answer 404, whatever the method; 204 to a preflight, so that a page can read the 404."""
+        super().prepare()
+        if self.request.method != "OPTIONS":
+            message = f"Unknown request URL: {self.request.method} {self.request.path[:200]}. {_WHERE}"
+            raise GatewayError(ErrorClass.CALLER, 404, message, INVALID_REQUEST, "unknown_url")
+
+
+class FacadeApplication(Application):
+    """Tornado's application with ``Upload`` before every handler."""
+
+    def __init__(self, facade: Facade) -> None:
+        super().__init__(
+            _ROUTES,
+            default_handler_class=UnknownPath,
+            log_function=log_access,
+            facade=facade,
+        )
+        self.facade = facade
+
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> Any:
+        """Return what receives a request for a handler."""
+        upload = Upload(self.facade, request)
+        given = {**(target_kwargs or {}), "facade": self.facade, "upload": upload}
+        upload.behind = super().get_handler_delegate(request, target_class, given, path_args, path_kwargs)
+        return upload
+
+
+def make_app(gateway: Gateway, settings: Settings) -> FacadeApplication:
+    """Return the application in front of a gateway."""
+    return FacadeApplication(Facade(gateway, settings))

@@ -1,0 +1,181 @@
+"""The clients' connections: what Tornado's server leaves to its users.
+
+- A client that stops reading is dropped; Tornado alone would keep its answer in memory for ever.
+- An answer that comes before the request is whole (too large, malformed) arrives: closing a socket
+  with unread data in it makes TCP throw the answer away, so the rest is read and dropped for a while.
+- What Tornado refuses by itself gets a body in OpenAI's form.
+- TCP_NODELAY, always: every write of ours is a whole message.
+"""
+
+import asyncio
+import contextlib
+import http
+import logging
+import socket
+from typing import Any, Final
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, UnsatisfiableReadError
+
+from portico.errors import GatewayError, invalid_request
+from portico.openai.errors import render_error
+from portico_facade import access, headers
+
+_log: Final = logging.getLogger("portico.facade")
+
+#: What Tornado answers to a request that it cannot parse, before it closes the connection.
+_TORNADO_REFUSES: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+# Seconds for which the rest of a refused request is read: in all, and without a byte.
+_LINGER: Final = 30.0
+_LINGER_SILENCE: Final = 2.0
+
+
+class Server(HTTPServer):
+    """Tornado's HTTP server over ``ClientStream``."""
+
+    client_timeout: float
+    lingering: set[asyncio.Task[None]]
+
+    def initialize(  # type: ignore[override]
+        self, *args: Any, client_timeout: float, **kwargs: Any
+    ) -> None:
+        """Take Tornado's arguments, and ``client_timeout`` in seconds."""
+        super().initialize(*args, **kwargs)
+        self.client_timeout = client_timeout
+        self.lingering = set()
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Serve an accepted connection."""
+        # Nothing has been read from the stream that Tornado made: its socket changes hands.
+        client = ClientStream(
+            stream.socket,
+            self.client_timeout,
+            self.lingering,
+            max_buffer_size=self.max_buffer_size,
+            read_chunk_size=self.read_chunk_size,
+        )
+        super().handle_stream(client, address)
+
+    async def close_all_connections(self) -> None:
+        """Close every connection, the lingering ones too."""
+        await super().close_all_connections()
+        for task in self.lingering:
+            task.cancel()
+        await asyncio.gather(*self.lingering, return_exceptions=True)
+
+
+class ClientStream(IOStream):
+    """The socket of one client."""
+
+    def __init__(
+        self, sock: socket.socket, patience: float, lingering: set[asyncio.Task[None]], **options: Any
+    ) -> None:
+        super().__init__(sock, **options)
+        super().set_nodelay(True)
+        #: Whether to read on after the close, so that the client gets the answer.
+        self.linger = False
+        self._lingering = lingering
+        self._patience = patience
+        self._sent = 0
+        self._watch: asyncio.TimerHandle | None = None
+
+    def set_nodelay(self, value: bool) -> None:
+        """Do nothing: Tornado would switch it off after every request."""
+
+    def write(self, data: bytes | memoryview) -> "asyncio.Future[None]":
+        """Write, and watch that the client takes what its socket's buffer could not."""
+        if data == _TORNADO_REFUSES:
+            error = invalid_request("The request is not HTTP/1.1 as RFC 9112 defines it.", code="malformed")
+            data = self._refusal(error)
+        future = super().write(data)
+        if self._watch is None and self.writing():
+            self._watch_progress()
+        return future
+
+    def send(self, data: bytes) -> bool:
+        """Write, without the buffer and the future that ``write`` costs; return whether all is on its way.
+
+        If not, ``await write(b"")`` waits for it.
+        """
+        sent = 0
+        if not self.writing() and not self.closed():
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                # The socket is full or broken: `write` knows what to do.
+                sent = 0
+            if sent == len(data):
+                return True
+        self._sent += sent
+        self.write(memoryview(data)[sent:])
+        return False
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write to the socket, and count."""
+        count = super().write_to_fd(data)
+        self._sent += count
+        return count
+
+    def _watch_progress(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self._patience, self._check_progress, self._sent)
+
+    def _check_progress(self, sent_before: int) -> None:
+        self._watch = None
+        if not self.writing():
+            return
+        if self._sent == sent_before:
+            _log.info("a client took nothing of its answer for %g s: dropped", self._patience)
+            self.close()
+        else:
+            self._watch_progress()
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close; Tornado does so without a word when the headers do not end within its limit."""
+        if isinstance(exc_info, UnsatisfiableReadError) and not self.closed():
+            with contextlib.suppress(OSError):
+                self.socket.send(self._refusal(headers.headers_too_large()))
+        super().close(exc_info)
+
+    def close_fd(self) -> None:
+        """Close the socket, or let it linger."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self.linger:
+            super().close_fd()
+            return
+        sock, self.socket = self.socket, None  # type: ignore[assignment]
+        task = asyncio.get_running_loop().create_task(_linger(sock))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    def _refusal(self, error: GatewayError) -> bytes:
+        """Return the whole answer to a request that no handler will see."""
+        self.linger = True
+        request_id = headers.new_request_id()
+        body = render_error(error)
+        access.record(logging.INFO, status=error.http_status, id=request_id, error=error.code)
+        head = (
+            f"HTTP/1.1 {error.http_status} {http.HTTPStatus(error.http_status).phrase}\r\n"
+            "Server: portico\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nOpenai-Processing-Ms: 0\r\n\r\n"
+        )
+        return head.encode("ascii") + body
+
+
+async def _linger(sock: socket.socket) -> None:
+    """Close for writing, read and drop what still comes, then close."""
+    loop = asyncio.get_running_loop()
+    dropped = bytearray(64 * 1024)
+    end = loop.time() + _LINGER
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        while (left := end - loop.time()) > 0:
+            async with asyncio.timeout(min(left, _LINGER_SILENCE)):
+                if not await loop.sock_recv_into(sock, dropped):
+                    break
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        sock.close()

@@ -1,0 +1,123 @@
+"""HTTP headers on their way through: what travels on, what comes back. Pure functions."""
+
+import math
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote
+
+from tornado.httputil import HTTPHeaders
+
+from portico.errors import AUTHENTICATION, INVALID_REQUEST, QUOTA, ErrorClass, GatewayError
+from portico.v1.headers_pb2 import Header
+from portico.v1.receipt_pb2 import Served
+
+#: What the contract allows for ``ChatRequest.headers``.
+MAX_HEADER_BYTES: Final = 32 * 1024
+
+# Spelled as Tornado normalises names. First those that concern one connection only (RFC 9110, 7.6.1),
+# then those that describe the body we have taken apart, then those that travel beside the request.
+_NOT_FORWARDED: Final = frozenset(
+    {
+        *("Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection"),
+        *("Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings", "Host", "Expect"),
+        *("Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type"),
+        *("X-Request-Id", "Traceparent"),
+    }
+)
+
+# What a backend may not decide: how this answer is framed, and what we say of it ourselves.
+_NOT_RETURNED: Final = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "date", "server", "set-cookie"),
+        *("content-encoding", "content-length", "content-type", "retry-after", "retry-after-ms"),
+        *("x-request-id", "x-should-retry", "openai-processing-ms", "x-portico-model", "x-portico-attempts"),
+    }
+)
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
+_PLAIN: Final = re.compile(r"[\x20-\x7e]*")
+_SHORT: Final = re.compile(r"[\x20-\x7e]{1,128}")
+
+
+def forwarded(headers: HTTPHeaders) -> list[Header]:
+    """Return the caller's headers for the core: names in lower case, values as received.
+
+    Raises 431 above 32 KiB.
+    """
+    dropped: frozenset[str] = _NOT_FORWARDED
+    connection = headers.get("Connection")
+    if connection is not None:
+        dropped |= {token.strip().title() for token in connection.split(",")}
+    kept = [
+        Header(name=name.lower(), value=value.encode("latin-1"))
+        for name, value in headers.get_all()
+        if name not in dropped
+    ]
+    if sum(len(header.name) + len(header.value) for header in kept) > MAX_HEADER_BYTES:
+        raise headers_too_large()
+    return kept
+
+
+def headers_too_large() -> GatewayError:
+    """431."""
+    message = f"The request's headers are larger than this gateway takes ({MAX_HEADER_BYTES:,} bytes)."
+    return GatewayError(ErrorClass.CALLER, 431, message, INVALID_REQUEST, "headers_too_large")
+
+
+def request_id(headers: HTTPHeaders) -> str:
+    """Return the caller's x-request-id, or a new one where it sent none that fits a log line."""
+    sent = headers.get("X-Request-Id")
+    return sent if sent is not None and _SHORT.fullmatch(sent) else new_request_id()
+
+
+def new_request_id() -> str:
+    """Make an id in the form of OpenAI's."""
+    return f"req_{uuid.uuid4().hex}"
+
+
+def traceparent(headers: HTTPHeaders) -> str | None:
+    """Return the caller's W3C trace context, unless gRPC metadata cannot carry it."""
+    sent = headers.get("Traceparent")
+    return sent if sent is not None and _SHORT.fullmatch(sent) else None
+
+
+def authorization(headers: HTTPHeaders) -> str | None:
+    """Return the caller's authorization; 401 where gRPC metadata, which is ASCII, cannot carry it."""
+    sent = headers.get("Authorization")
+    if sent is None or _PLAIN.fullmatch(sent):
+        return sent
+    message = "The Authorization header holds characters that no key has."
+    raise GatewayError(ErrorClass.CREDENTIAL, 401, message, AUTHENTICATION, "invalid_api_key")
+
+
+def returned(headers: Iterable[Header]) -> Iterator[tuple[str, str]]:
+    """Give those of a backend's headers that may stand in our answer."""
+    for header in headers:
+        value = header.value.decode("latin-1")
+        if (
+            header.name.lower() not in _NOT_RETURNED
+            and _NAME.fullmatch(header.name)
+            and _VALUE.fullmatch(value)
+        ):
+            yield header.name, value
+
+
+def of_error(error: GatewayError) -> Iterator[tuple[str, str]]:
+    """Give the headers that tell a client what to do about an error, as OpenAI's SDKs read them."""
+    yield from returned(error.headers)
+    if error.retry_after is not None and 0 <= error.retry_after < math.inf:
+        yield "Retry-After", str(math.ceil(error.retry_after))
+        yield "Retry-After-Ms", str(math.ceil(error.retry_after * 1000))
+    if QUOTA in (error.code, error.type):
+        # No wait mends a quota.
+        yield "X-Should-Retry", "false"
+
+
+def served_by(served: Served) -> str:
+    """Return ``backend/model`` as a header's value; percent-encoded where it is not ASCII."""
+    name = f"{served.backend}/{served.model}"
+    return name if _PLAIN.fullmatch(name) else quote(name, safe="/:@ ")

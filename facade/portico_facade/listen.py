@@ -1,0 +1,60 @@
+"""Listening sockets for an address of the configuration."""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+from tornado.netutil import bind_unix_socket
+
+# Connections that may wait to be accepted; the kernel caps it (net.core.somaxconn).
+_BACKLOG: Final = 1024
+
+#: What a name's address gives where the machine has no such protocol (IPv6, usually).
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+@contextlib.contextmanager
+def listening(address: str) -> Iterator[tuple[list[socket.socket], str]]:
+    """Listen on HOST:PORT or unix:/PATH; yield the sockets, and the address with the port that was taken.
+
+    The sockets are closed by the block's end, and a Unix socket's file is taken away. Raises OSError.
+    """
+    with contextlib.ExitStack() as stack:
+        if address.startswith("unix:"):
+            path = address.removeprefix("unix:")
+            # Who may use it is decided by its folder and group: a proxy has a user of its own.
+            sockets = [stack.enter_context(bind_unix_socket(path, mode=0o660, backlog=_BACKLOG))]
+            stack.callback(_remove, path)
+            yield sockets, address
+        else:
+            host, _, port = address.rpartition(":")
+            sockets = _bound(stack, host.strip("[]"), int(port))
+            yield sockets, f"{host}:{sockets[0].getsockname()[1]}"
+
+
+def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
+    """Return one socket for each address of the host, all with the same port."""
+    sockets: list[socket.socket] = []
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for number, (family, _, _, _, where) in enumerate(found, 1):
+        # Of port 0 the first socket makes the port of all.
+        place = (where[0], sockets[0].getsockname()[1] if sockets else port)
+        # `::` means every address, those of IPv4 too.
+        both = host == "::" and socket.has_dualstack_ipv6()
+        try:
+            sock = socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        except OSError as error:
+            if error.errno in _NOT_HERE and (sockets or number < len(found)):
+                continue
+            raise
+        sock.setblocking(False)
+        sockets.append(stack.enter_context(sock))
+    return sockets
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,123 @@
+"""The facade as a process: it binds, dials the core, serves, and drains when it is told to stop."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from grpc import aio
+
+from portico.remote import RemoteGateway, channel_options
+from portico_facade.app import FacadeApplication, make_app
+from portico_facade.config import Settings
+from portico_facade.connection import Server
+from portico_facade.listen import listening
+
+_log: Final = logging.getLogger("portico.facade")
+
+#: Seconds that running requests have to finish once the facade is told to stop.
+DRAIN: Final = 30.0
+
+# Seconds that requests which were cut have to tell their clients so.
+_LAST_WORDS: Final = 1.0
+
+# Seconds in which the headers of a request must have come; an idle connection is kept as long. More than
+# the 60 s of common load balancers, which would otherwise send requests into a closing connection.
+_IDLE: Final = 75.0
+
+_HEAD_BYTES: Final = 64 * 1024
+
+# Calls are spread over all addresses of a name, and none goes to a core that drains.
+_SPREAD: Final = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+    }
+)
+
+
+async def serve(
+    settings: Settings,
+    gateway_target: str,
+    *,
+    listen: str | None = None,
+    ready: Callable[[str], None],
+    drain: float = DRAIN,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain for at most ``drain`` seconds; a second signal ends it.
+
+    ``listen`` replaces the address of the settings. ``ready`` is called with the address that is bound,
+    as HOST:PORT or unix:/PATH.
+    """
+    async with aio.insecure_channel(gateway_target, _options(gateway_target)) as channel:
+        app = make_app(RemoteGateway(channel), settings)
+        server = make_server(app)
+        with listening(listen or settings.listen) as (sockets, address), _stop_signals() as (stop, hurry):
+            server.add_sockets(sockets)
+            ready(address)
+            await stop.wait()
+            await stop_serving(app, server, drain, hurry)
+
+
+def make_server(app: FacadeApplication) -> Server:
+    """Return a server of the application that does not listen yet."""
+    return Server(
+        app,
+        client_timeout=app.facade.settings.client_timeout,
+        max_header_size=_HEAD_BYTES,
+        idle_connection_timeout=_IDLE,
+        # `Upload` sets the limit; Tornado would answer without a body.
+        max_body_size=2**62,
+    )
+
+
+async def stop_serving(app: FacadeApplication, server: Server, budget: float, hurry: asyncio.Event) -> None:
+    """Take no more connections, let the running requests end, cut those that last too long."""
+    app.facade.draining = True
+    server.stop()
+    _log.info("stopping: %d requests are running", len(app.facade.running))
+    hurried = asyncio.create_task(hurry.wait())
+    idle = asyncio.create_task(app.facade.idle())
+    try:
+        await asyncio.wait({hurried, idle}, timeout=budget, return_when=asyncio.FIRST_COMPLETED)
+        if not idle.done():
+            _log.warning("stopping: %d requests are cut", len(app.facade.running))
+            for request in list(app.facade.running):
+                request.cut()
+            await asyncio.wait({idle}, timeout=_LAST_WORDS)
+    finally:
+        hurried.cancel()
+        idle.cancel()
+        await asyncio.gather(hurried, idle, return_exceptions=True)
+    await server.close_all_connections()
+
+
+def _options(target: str) -> list[tuple[str, int | str]]:
+    options = channel_options()
+    if target.startswith("dns:"):
+        import grpc_health.v1.health  # noqa: F401, PLC0415 - gRPC finds the health check in it
+
+        options.append(("grpc.service_config", _SPREAD))
+    return options
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Turn the first SIGTERM or SIGINT into one event, and the second into another."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def received() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, received)
+    try:
+        yield stop, hurry
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

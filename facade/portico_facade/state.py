@@ -1,0 +1,40 @@
+"""What the handlers of one facade share."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from portico.gateway import Gateway
+from portico_facade.config import Settings
+
+
+class Running(Protocol):
+    """A request that is not yet answered."""
+
+    def cut(self) -> None:
+        """Answer it with an error, now."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Facade:
+    """One facade: what it calls, how it is set, and which requests it is serving."""
+
+    gateway: Gateway
+    settings: Settings
+    #: It is about to stop: answers ask the clients to take another connection.
+    draining: bool = False
+    running: set[Running] = field(default_factory=set)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def leave(self, request: Running) -> None:
+        """Forget a request that is answered, or whose client is gone."""
+        self.running.discard(request)
+        if not self.running:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no request is being served."""
+        while self.running:
+            self._idle.clear()
+            await self._idle.wait()

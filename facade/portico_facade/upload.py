@@ -1,0 +1,151 @@
+"""A request's body on its way in, bounded in size and in time."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+
+from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request, too_large, unavailable
+from portico_facade.state import Facade
+
+#: Of a body so many bytes, or all that is left, must arrive within every ``client_timeout``.
+_LEAST_PROGRESS: Final = 16 * 1024
+
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+_ENCODINGS: Final = _GZIP | {"", "identity"}
+
+
+class Upload(HTTPMessageDelegate):
+    """Collects a request for the handler behind it, which runs once the body is whole or refused.
+
+    The handler's ``request.body`` stays empty; ``body`` has it all.
+    """
+
+    def __init__(self, facade: Facade, request: HTTPServerRequest) -> None:
+        self.started = time.monotonic()
+        self._facade = facade
+        self._headers = request.headers
+        self._encoding = request.headers.get("Content-Encoding", "").lower()
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._watch: asyncio.TimerHandle | None = None
+        #: Makes and runs the handler; to be set before anything is received.
+        self.behind: HTTPMessageDelegate
+        #: Why the body was not taken to its end.
+        self.refused: GatewayError | None = None
+        self.whole = False
+        #: What ends the handler, once it runs.
+        self.interrupt: Callable[[], None] | None = None
+        facade.running.add(self)
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Refuse what need not be read; watch the rest."""
+        ready = self.behind.headers_received(start_line, headers)
+        declared = headers.get("Content-Length", "")
+        if self._encoding not in _ENCODINGS:
+            self._refuse(_unsupported(self._encoding))
+        elif declared.isdecimal() and len(declared) < 19 and int(declared) > self._limit:
+            self._refuse(too_large("request body", self._limit))
+        elif declared != "0" and ("Content-Length" in headers or "Transfer-Encoding" in headers):
+            self._watch_progress()
+        return ready
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Keep a piece of the body, or drop it when it is too much."""
+        if self.refused is None:
+            self._pieces.append(chunk)
+            self._size += len(chunk)
+            if self._size > self._limit:
+                self._refuse(too_large("request body", self._limit))
+        return None
+
+    def finish(self) -> None:
+        """Run the handler."""
+        self.whole = True
+        if self.refused is None:
+            self._run()
+
+    def on_connection_close(self) -> None:
+        """Forget it all: the client went away, or was refused."""
+        self._stop_watching()
+        self._facade.leave(self)
+        self.behind.on_connection_close()
+
+    def cut(self) -> None:
+        """End the request with an error: the facade stops."""
+        if self.interrupt is not None:
+            self.interrupt()
+        elif self.refused is None:
+            self._refuse(unavailable("The gateway is shutting down. Try again.", "shutting_down"))
+
+    def body(self) -> bytes:
+        """Return the body, unpacked if it was packed; 413 where that makes it too large."""
+        data = b"".join(self._pieces)
+        if self._encoding not in _GZIP:
+            return data
+        packed = zlib.decompressobj(wbits=31)
+        try:
+            data = packed.decompress(data, self._limit + 1)
+        except zlib.error:
+            raise _bad_gzip() from None
+        if len(data) > self._limit:
+            raise too_large("unpacked request body", self._limit)
+        if not packed.eof or packed.unused_data:
+            raise _bad_gzip()
+        return data
+
+    @property
+    def _limit(self) -> int:
+        return self._facade.settings.body_limit
+
+    def _refuse(self, error: GatewayError) -> None:
+        self.refused = error
+        self._pieces.clear()
+        # A client that waits for leave to send its body gets none.
+        self._headers.pop("Expect", None)
+        self._run()
+
+    def _run(self) -> None:
+        self._stop_watching()
+        # Tornado would look for a form in the body; we take it for JSON, as curl's users mean it.
+        self._headers.pop("Content-Type", None)
+        self.behind.finish()
+
+    def _watch_progress(self) -> None:
+        patience = self._facade.settings.client_timeout
+        self._watch = asyncio.get_running_loop().call_later(patience, self._check_progress, self._size)
+
+    def _check_progress(self, size_before: int) -> None:
+        if self._size - size_before < _LEAST_PROGRESS:
+            self._refuse(_too_slow())
+        else:
+            self._watch_progress()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+
+def _unsupported(encoding: str) -> GatewayError:
+    message = f"Content-Encoding {encoding!r} is not supported. Send the body as it is, or in gzip."
+    return GatewayError(ErrorClass.CALLER, 415, message, INVALID_REQUEST, "unsupported_content_encoding")
+
+
+def _too_slow() -> GatewayError:
+    message = "The request body did not arrive in time."
+    return GatewayError(ErrorClass.CALLER, 408, message, INVALID_REQUEST, "request_timeout")
+
+
+def _bad_gzip() -> GatewayError:
+    return invalid_request("The request body is not gzip, as its Content-Encoding says.")

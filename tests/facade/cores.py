@@ -1,0 +1,28 @@
+"""A scripted gateway behind a real gRPC server."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from portico.testing.gateway import FakeGateway
+from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
+from portico_core.service import GatewayServicer
+
+
+@contextlib.asynccontextmanager
+async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[aio.Server]:
+    """Run a core that listens on HOST:PORT or unix:/PATH."""
+    server = aio.server(options=[("grpc.so_reuseport", 0)])
+    add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
+    healthy = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+    server.add_insecure_port(listen)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(None)

@@ -1,0 +1,99 @@
+"""The access log."""
+
+import asyncio
+import json
+import logging
+import re
+
+import pytest
+
+from portico.testing.gateway import FakeGateway
+from portico_facade.access import line
+from tests.facade.clients import Facade
+from tests.facade.messages import ask, first
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(autouse=True)
+def at_info(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "portico.access"]
+
+
+async def test_one_line_per_request_tells_what_it_was(
+    portico: Facade, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Method, path without its query, status, milliseconds, id, model, stream and bytes."""
+    answer = await portico.ask("POST", f"{CHAT}?key=secret", ask(), x_request_id="r 1")
+    [logged] = lines(caplog)
+    assert re.sub(r"ms=\d+\.\d ", "ms=_ ", logged) == (
+        f'method=POST path={CHAT} status=200 ms=_ id="r 1" model=gpt-4 stream=false bytes={len(answer.body)}'
+    )
+
+
+async def test_a_stream_is_logged_at_its_end_with_all_its_bytes(
+    portico: Facade, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bytes of events, without HTTP's own."""
+    answer = await portico.ask("POST", CHAT, ask(stream=True))
+    [logged] = lines(caplog)
+    assert f"stream=true bytes={len(answer.body)}" in logged
+
+
+async def test_an_error_is_logged_with_its_code(portico: Facade, caplog: pytest.LogCaptureFixture) -> None:
+    """The one that the caller read."""
+    await portico.ask("GET", "/nowhere")
+    [logged] = lines(caplog)
+    assert "status=404" in logged
+    assert logged.endswith("error=unknown_url")
+
+
+async def test_a_client_that_left_is_logged_as_499(
+    portico: Facade, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No status was sent; it says who ended the call."""
+    gateway.on_chat = [asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask())
+        await gateway.received()
+    await portico.app.facade.idle()
+    [logged] = lines(caplog)
+    assert "status=499" in logged
+
+
+async def test_a_client_that_left_in_mid_stream_is_logged_with_what_it_got(
+    portico: Facade, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once."""
+    gateway.on_stream = [first("one"), asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        await client.head()
+        got = await client.chunk()
+    await portico.app.facade.idle()
+    [logged] = lines(caplog)
+    assert "status=499" in logged
+    assert f"bytes={len(got)}" in logged
+
+
+async def test_what_is_no_http_is_logged_too(portico: Facade, caplog: pytest.LogCaptureFixture) -> None:
+    """With the id that the client read."""
+    async with portico.connect() as client:
+        client.writer.write(b"HELO\r\n\r\n")
+        answer = await client.answer()
+    [logged] = lines(caplog)
+    assert logged == f"status=400 id={answer.headers['x-request-id']} error=malformed"
+
+
+def test_what_a_caller_made_up_cannot_forge_a_line() -> None:
+    """Quoted as JSON, and cut."""
+    made_up = 'gpt"\nmethod=GET status=200 \u202e'
+    logged = line({"model": made_up, "path": "/" + "a" * 999, "stream": True, "ms": 1.26, "error": None})
+    assert "\n" not in logged
+    assert logged.startswith(f"model={json.dumps(made_up)} path=/aaa")
+    assert len(logged) < 400
+    assert logged.endswith(" stream=true ms=1.3")

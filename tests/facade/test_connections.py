@@ -1,0 +1,141 @@
+"""Connections: kept, pipelined, HTTP/1.0, and what is no HTTP at all."""
+
+import asyncio
+
+import pytest
+
+from portico.testing.gateway import FakeGateway
+from tests.facade.clients import Facade
+from tests.facade.conftest import Start
+from tests.facade.messages import ask
+
+CHAT = "/v1/chat/completions"
+
+
+async def test_a_connection_serves_one_request_after_the_other(portico: Facade) -> None:
+    """Whole answers, streams, errors and empty answers."""
+    async with portico.connect() as client:
+        for _ in range(3):
+            client.send("POST", CHAT, ask())
+            assert (await client.answer()).status == 200
+            client.send("POST", CHAT, ask(stream=True))
+            assert (await client.answer()).events[-1] == "[DONE]"
+            client.send("POST", CHAT, b"{")
+            assert (await client.answer()).status == 400
+            client.send("HEAD", "/livez")
+            assert (await client.answer("HEAD")).status == 200
+            client.send("OPTIONS", CHAT)
+            assert (await client.answer()).status == 204
+
+
+async def test_requests_sent_ahead_are_answered_in_order(portico: Facade) -> None:
+    """Pipelining."""
+    async with portico.connect() as client:
+        for number in range(10):
+            client.send("POST", CHAT, ask(stream=number % 2 == 0), x_request_id=str(number))
+        for number in range(10):
+            answer = await client.answer()
+            assert answer.headers["x-request-id"] == str(number)
+            assert answer.status == 200
+
+
+async def test_a_request_may_arrive_byte_by_byte(portico: Facade) -> None:
+    """Headers and body."""
+    async with portico.connect() as client:
+        body = b'{"model": "m", "messages": [{"role": "user", "content": "hello"}]}'
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: portico\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        for byte in head + body:
+            client.writer.write(bytes([byte]))
+            await client.writer.drain()
+        assert (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("connection", [{}, {"connection": "keep-alive"}])
+async def test_an_http_1_0_client_gets_a_stream_that_ends_with_the_connection(
+    portico: Facade, connection: dict[str, str]
+) -> None:
+    """No chunked encoding; no promise to keep a connection whose end is the end of the answer."""
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True), version="1.0", **connection)
+        answer = await client.answer()
+        assert "transfer-encoding" not in answer.headers
+        assert "connection" not in answer.headers
+        assert answer.events[-1] == "[DONE]"
+
+
+async def test_an_http_1_0_client_gets_a_whole_answer(portico: Facade) -> None:
+    """And keeps its connection if it says so."""
+    async with portico.connect() as client:
+        for _ in range(2):
+            client.send("POST", CHAT, ask(), version="1.0", connection="keep-alive")
+            answer = await client.answer()
+            assert answer.headers["connection"] == "Keep-Alive"
+            assert answer.json["choices"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"HELO portico\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: portico\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: portico\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: portico\r\nContent-Length: ten\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: portico\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: portico\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: portico\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: portico\r\nTransfer-Encoding: chunked\r\n\r\nten\r\n",
+    ],
+)
+async def test_what_is_no_http_is_400_with_an_error_body(portico: Facade, request_bytes: bytes) -> None:
+    """Tornado refuses it before a handler sees it; the connection ends, and nothing stays behind."""
+    async with portico.connect() as client:
+        client.writer.write(request_bytes)
+        answer = await client.answer()
+        assert answer.status == 400
+        assert answer.error["code"] == "malformed"
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["x-request-id"].startswith("req_")
+        assert await client.closed()
+    async with asyncio.timeout(5):
+        await portico.app.facade.idle()
+
+
+async def test_headers_without_an_end_are_431(portico: Facade) -> None:
+    """The client gets the answer although it goes on sending."""
+    async with portico.connect() as client:
+        client.writer.write(b"GET / HTTP/1.1\r\nHost: portico\r\n" + b"x-long: " + b"v" * 200_000)
+        answer = await client.answer()
+        assert answer.status == 431
+        assert answer.error["code"] == "headers_too_large"
+        assert await client.closed()
+
+
+async def test_answers_are_not_cached(portico: Facade) -> None:
+    """No etag: the list of models is made anew for every caller."""
+    answer = await portico.ask("GET", "/v1/models")
+    assert "etag" not in answer.headers
+
+
+async def test_a_hundred_connections_are_served_at_once(portico: Facade, gateway: FakeGateway) -> None:
+    """All of them wait for the gateway together."""
+    go_on = asyncio.Event()
+    gateway.on_chat = [go_on, *gateway.on_chat]
+    asked = [asyncio.create_task(portico.ask("POST", CHAT, ask())) for _ in range(100)]
+    await gateway.received(100)
+    assert (await portico.ask("GET", "/livez")).status == 200
+    go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+
+
+async def test_a_facade_that_closes_leaves_no_connection_open(start: Start) -> None:
+    """Idle ones, and those that are still reading what they refused."""
+    async with start(body_limit=10) as portico, portico.connect() as idle, portico.connect() as refused:
+        refused.send("POST", CHAT, content_length="1000")
+        assert (await refused.answer()).status == 413
+        portico.server.stop()
+        await portico.server.close_all_connections()
+        assert await idle.closed()
+        assert not portico.server.lingering

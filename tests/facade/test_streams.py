@@ -1,0 +1,220 @@
+"""Streams while they run: at once, pings, errors after the 200, slow clients."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import pytest
+
+from portico.errors import upstream_failed
+from portico.gateway import CallContext
+from portico.testing.gateway import Ended, FakeGateway
+from portico.v1.gateway_pb2 import StreamRequest, StreamResponse
+from tests.facade.clients import PATIENCE, Client, Facade, facade
+from tests.facade.conftest import Start
+from tests.facade.messages import ask, first, last, response, tokens
+
+CHAT = "/v1/chat/completions"
+
+
+async def test_every_message_is_written_at_once(portico: Facade, gateway: FakeGateway) -> None:
+    """The first token does not wait for the second, nor the end for anything."""
+    second, end = asyncio.Event(), asyncio.Event()
+    gateway.on_stream = [first("one"), second, tokens("two"), end, last()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        assert (await client.head()).status == 200
+        assert b'"one"' in await client.chunk()
+        second.set()
+        assert b'"two"' in await client.chunk()
+        end.set()
+        assert b'"stop"' in await client.chunk()
+        assert await client.chunk() == b"data: [DONE]\n\n"
+
+
+async def test_the_socket_sends_small_writes_without_delay(portico: Facade, gateway: FakeGateway) -> None:
+    """TCP_NODELAY, on the second request of a connection too."""
+    go_on = asyncio.Event()
+    gateway.on_stream = [first("one"), go_on, last()]
+    async with portico.connect() as client:
+        for _ in range(2):
+            go_on.clear()
+            client.send("POST", CHAT, ask(stream=True))
+            await client.head()
+            [stream] = [connection.stream for connection in portico.server._connections]
+            assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+            go_on.set()
+            while await client.chunk():
+                pass
+
+
+async def test_silence_before_the_first_message_is_broken_by_a_comment(
+    start: Start, gateway: FakeGateway
+) -> None:
+    """It commits the 200; the events follow as if nothing had been."""
+    go_on = asyncio.Event()
+    gateway.on_stream = [go_on, first("one"), last()]
+    async with start(ping=0.05) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        answer = await client.head()
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert await client.chunk() == b": ping\n\n"
+        assert await client.chunk() == b": ping\n\n"
+        go_on.set()
+        rest = [chunk async for chunk in _chunks(client)]
+        assert [chunk for chunk in rest if chunk != b": ping\n\n"][-1] == b"data: [DONE]\n\n"
+
+
+async def test_silence_between_messages_is_broken_by_a_comment(start: Start, gateway: FakeGateway) -> None:
+    """Load balancers cut what is silent for a minute; models think longer."""
+    go_on = asyncio.Event()
+    gateway.on_stream = [first("one"), go_on, last()]
+    async with start(ping=0.05) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        await client.head()
+        assert b'"one"' in await client.chunk()
+        assert await client.chunk() == b": ping\n\n"
+        go_on.set()
+        assert [chunk async for chunk in _chunks(client)][-1] == b"data: [DONE]\n\n"
+
+
+async def test_an_error_after_a_comment_is_an_event(start: Start, gateway: FakeGateway) -> None:
+    """The status was sent with the comment."""
+    go_on = asyncio.Event()
+    gateway.on_stream = [go_on, upstream_failed("The backend broke off.")]
+    async with start(ping=0.05) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        assert (await client.head()).status == 200
+        await client.chunk()
+        go_on.set()
+        rest = b"".join([chunk async for chunk in _chunks(client)])
+        assert b'data: {"error":{"message":"The backend broke off."' in rest
+        assert b"[DONE]" not in rest
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "code"),
+    [
+        (upstream_failed("The backend broke off.", "10.0.0.7"), "The backend broke off.", "upstream_error"),
+        (ZeroDivisionError("secret"), None, "internal_error"),
+    ],
+)
+async def test_an_error_in_mid_stream_is_an_event_and_no_done_follows(
+    portico: Facade, gateway: FakeGateway, failure: Exception, message: str | None, code: str
+) -> None:
+    """The connection stays good: the answer ends as HTTP wants it."""
+    gateway.on_stream = [first("one"), failure]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        answer = await client.answer()
+        assert answer.status == 200
+        *_, event = answer.events
+        assert event["error"]["code"] == code
+        assert message in (None, event["error"]["message"])
+        assert b"secret" not in answer.body
+        assert b"10.0.0.7" not in answer.body
+        gateway.on_stream = [first("one"), last()]
+        client.send("POST", CHAT, ask(stream=True))
+        assert (await client.answer()).events[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_before_the_answer_ends_the_call(
+    portico: Facade, gateway: FakeGateway, stream: bool
+) -> None:
+    """Before any header, streamed or not, within a second."""
+    gateway.on_chat, gateway.on_stream = [asyncio.Event()], [asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=stream))
+        await gateway.received()
+    async with asyncio.timeout(1):
+        assert (await gateway.ended()).ended is Ended.CANCELLED
+        await portico.app.facade.idle()
+
+
+async def test_a_client_that_leaves_in_mid_stream_ends_the_call(
+    portico: Facade, gateway: FakeGateway
+) -> None:
+    """While the gateway is silent: nothing has to be written to notice."""
+    gateway.on_stream = [first("one"), asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        await client.head()
+        await client.chunk()
+    async with asyncio.timeout(1):
+        assert (await gateway.ended()).ended is Ended.CANCELLED
+        await portico.app.facade.idle()
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4", "/readyz"])
+async def test_a_client_that_leaves_ends_the_calls_of_other_endpoints_too(
+    portico: Facade, gateway: FakeGateway, path: str
+) -> None:
+    """The list may come from slow backends."""
+    gateway.on_read = [asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("GET", path)
+        await gateway.received()
+    async with asyncio.timeout(1):
+        assert (await gateway.ended()).ended is Ended.CANCELLED
+
+
+class Flood(FakeGateway):
+    """Streams 16 KiB messages without end, and counts them."""
+
+    sent = 0
+
+    async def stream(
+        self, request: StreamRequest, context: CallContext, /
+    ) -> AsyncGenerator[StreamResponse, None]:
+        with self._recorded("stream", request, context):
+            yield first("one")
+            while True:
+                self.sent += 1
+                yield tokens("x" * 16_384)
+                await asyncio.sleep(0)
+
+
+async def test_a_client_that_does_not_read_is_not_read_for() -> None:
+    """The gateway is asked for no more than the sockets hold, and the client is dropped in the end."""
+    flood = Flood()
+    async with facade(flood, client_timeout=0.3) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        async with asyncio.timeout(PATIENCE):
+            assert (await flood.ended()).ended is Ended.CANCELLED
+        buffered = flood.sent * 16_384
+        assert buffered < 16_000_000
+        assert await client.closed()
+
+
+async def test_a_client_that_reads_slowly_gets_everything() -> None:
+    """Far more than the sockets hold, and in longer than client_timeout; nobody else waits."""
+    flood = Flood()
+    async with facade(flood, client_timeout=0.3) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        loop = asyncio.get_running_loop()
+        begun, got = loop.time(), 0
+        while loop.time() - begun < 1.0 or got < 8_000_000:
+            got += len(await client.reader.read(65536))
+            await asyncio.sleep(0.002)
+        assert (await portico.ask("GET", "/livez")).status == 200
+        assert flood.calls[0].ended is None
+
+
+async def test_a_client_that_does_not_take_a_whole_answer_is_dropped(
+    start: Start, gateway: FakeGateway
+) -> None:
+    """The answer does not stay in memory for ever."""
+    gateway.on_chat = [response("x" * 20_000_000)]
+    async with start(client_timeout=0.2) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask())
+        await gateway.ended()
+        async with asyncio.timeout(PATIENCE):
+            await portico.app.facade.idle()
+        assert await client.closed()
+
+
+async def _chunks(client: Client) -> AsyncIterator[bytes]:
+    while chunk := await client.chunk():
+        yield chunk
