@@ -66,7 +66,7 @@ def _says_something(delta: Delta) -> bool:
     """Whether a vendor's own members hold anything: Mistral's thinking comes as a list in `content`."""
     try:
         return any(msgspec.json.decode(delta.extra_json, type=dict[str, object]).values())
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return True
 
 

@@ -40,6 +40,8 @@ _OPTIONS: Final = [
 # Seconds that the last answers have to leave when all calls are over. Streams of health checks, which
 # never end, are cut then.
 _FLUSH: Final = 0.5
+# Seconds; as good as for ever.
+_NEVER: Final = 1e6
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -60,15 +62,13 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, signalled)
+    grace = 0.0
     try:
         ready(", ".join(await server.start(listen)))
         await told.wait()
-        drained = asyncio.create_task(server.stop(config.grpc.drain))
-        hurried = asyncio.create_task(told_again.wait())
-        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
+        grace = config.grpc.drain
     finally:
-        await server.stop(0)
+        await server.stop(grace, hurry=told_again)
         await gateway.aclose()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
@@ -95,19 +95,21 @@ class Server:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
-    async def stop(self, grace: float) -> None:
-        """Take no new calls, give running ones ``grace`` seconds, then end them.
-
-        Another call with less grace hurries the first.
-        """
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Take no new calls, give running ones ``grace`` seconds or until ``hurry``, then end them."""
         self._gateway.drain()
         await self._health.enter_graceful_shutdown()
-        stopped = asyncio.create_task(self._server.stop(grace))
+        # The grace is kept here, not by gRPC, which crashes when it ends just as another stop does.
+        closing = asyncio.create_task(self._server.stop(_NEVER))
         idle = asyncio.create_task(self._gateway.idle())
-        await asyncio.wait((stopped, idle), return_when=asyncio.FIRST_COMPLETED)
+        hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
+        await asyncio.wait((closing, idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        if idle.done():
+            await asyncio.wait((closing, hurried), timeout=_FLUSH, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-        await self._server.stop(min(grace, _FLUSH))
-        await stopped
+        hurried.cancel()
+        await self._server.stop(None)
+        await closing
 
 
 def _bind(server: aio.Server, listen: str) -> str:

@@ -71,7 +71,7 @@ def _check_extra(message: Message, path: str) -> None:
 def _check_names(descriptor: Any, extra: str, path: str) -> None:
     try:
         names = _MEMBERS.decode(extra).keys()
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise invalid_request("extra_json must be the text of a JSON object.", f"{path}{_EXTRA}") from None
     hidden = names & _typed(descriptor)
     if hidden:

@@ -79,7 +79,7 @@ class Watchdog:
         raise expired from None
 
     def _next_end(self) -> End:
-        return min(End(self._seen + self._silence, self._silent), *self._ends, key=lambda end: end.at)
+        return min((End(self._seen + self._silence, self._silent), *self._ends), key=lambda end: end.at)
 
     def _arm(self) -> None:
         end, now = self._next_end(), monotonic()
