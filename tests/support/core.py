@@ -66,10 +66,6 @@ class Upstream:
         """Wait until every attempt is over."""
         await self.watch.until(lambda: self.over == len(self.calls), "the end of all attempts")
 
-    async def was_asked(self, count: int = 1) -> None:
-        """Wait until the models were asked for ``count`` times."""
-        await self.watch.until(lambda: self.asked >= count, f"{count} questions for models")
-
 
 class ScriptedAdapter:
     """An ``Adapter`` whose settings are the ``Upstream`` to play."""
@@ -116,7 +112,6 @@ class ScriptedAdapter:
     async def list_models(self, headers: Sequence[Any], /) -> Sequence[Model]:
         upstream = self._upstream
         upstream.asked += 1
-        upstream.watch.changed()
         if isinstance(upstream.models, asyncio.Event):
             await upstream.models.wait()
             return ()

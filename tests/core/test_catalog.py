@@ -1,0 +1,174 @@
+"""What backends list: asked for in the background, kept, renewed, and joined with the configuration."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from portico.errors import GatewayError, upstream_failed
+from portico.gateway import CallContext, Gateway
+from portico.v1.gateway_pb2 import GetModelRequest, ListModelsRequest
+from portico.v1.models_pb2 import Model
+from portico_core import catalog
+from portico_core.backends import build
+from portico_core.catalog import Catalog
+from tests.support.core import BINDINGS, Upstream, answer, ask, config, direct
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that lists see."""
+    clock = Clock()
+    monkeypatch.setattr(catalog, "monotonic", lambda: clock.now)
+    return clock
+
+
+def context() -> CallContext:
+    return CallContext("req_1")
+
+
+def listing(*names: str) -> list[Model]:
+    return [Model(id=name, created=7, owned_by="vendor", extra_json='{"x":1}') for name in names]
+
+
+async def renewed(asked: Catalog) -> dict[str, str]:
+    """Return what is listed when every question that is due has been answered."""
+    asked.renew()
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("models of")))
+    return dict(asked.listed())
+
+
+@pytest.fixture
+async def upstream() -> Upstream:
+    return Upstream(models=listing("one"))
+
+
+@pytest.fixture
+async def lists(upstream: Upstream) -> AsyncIterator[Catalog]:
+    """The lists of one backend."""
+    made = Catalog(build(config({"a": upstream}).backends).values())
+    yield made
+    await made.aclose()
+
+
+async def test_a_list_is_fresh_for_a_minute(clock: Clock, upstream: Upstream, lists: Catalog) -> None:
+    """Within it the backend is left alone; after it the old list serves while the new one is fetched."""
+    assert await renewed(lists) == {"one": "a"}
+    upstream.models = listing("two")
+    clock.now += 59
+    assert await renewed(lists) == {"one": "a"}
+    assert upstream.asked == 1
+    clock.now += 2
+    lists.renew()
+    assert lists.listed() == {"one": "a"}
+    assert await renewed(lists) == {"two": "a"}
+    assert upstream.asked == 2
+
+
+async def test_a_backend_that_is_down_keeps_its_list(
+    clock: Clock, upstream: Upstream, lists: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked again soon, its last list serves, and the log tells its trouble once."""
+    await renewed(lists)
+    upstream.models = upstream_failed("no", detail="connection refused")
+    with caplog.at_level(logging.INFO, "portico.catalog"):
+        for pause in (61, 4, 2, 6):
+            clock.now += pause
+            assert await renewed(lists) == {"one": "a"}
+    assert upstream.asked == 4
+    (record,) = caplog.records
+    assert record.getMessage() == 'cannot list models backend=a reason="connection refused"'
+
+
+async def test_an_adapter_that_crashes_is_down(
+    clock: Clock, upstream: Upstream, lists: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its traceback is in the log, and nothing else breaks."""
+    upstream.models = KeyError("oops")
+    assert await renewed(lists) == {}
+    assert "KeyError" in caplog.text
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_all_that_routes_is_listed(binding: str) -> None:
+    """Names of the configuration without stars come first, then what backends list, as they list it."""
+    settings = config(
+        {
+            "a": Upstream(models=listing("one", "")),
+            "b": Upstream(models=upstream_failed("down")),
+            "c": Upstream(),
+        },
+        {"gpt-4": ["b/x", "a/one"], "claude-*": ["a/*"]},
+        listed={"c": ["fixed"]},
+    )
+    async with BINDINGS[binding](settings) as gateway:
+        models = (await gateway.list_models(ListModelsRequest(), context())).models
+    assert [model.id for model in models] == ["gpt-4", "a/one", "c/fixed"]
+    own, theirs, fixed = models
+    assert (own.owned_by, fixed.owned_by) == ("b", "c")
+    assert own.created == fixed.created > 1_700_000_000
+    assert (theirs.owned_by, theirs.created, theirs.extra_json) == ("vendor", 7, '{"x":1}')
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_a_model_can_be_asked_for_by_any_name_that_routes(binding: str) -> None:
+    """Configured, prefixed, bare and starred names have an entry; others are 404."""
+    settings = config({"a": Upstream(models=listing("one"))}, {"gpt-4": ["a/one"], "o*": ["a/*"]})
+
+    async def get(gateway: Gateway, name: str) -> Model:
+        return (await gateway.get_model(GetModelRequest(id=name), context())).model
+
+    async with BINDINGS[binding](settings) as gateway:
+        await gateway.list_models(ListModelsRequest(), context())
+        assert (await get(gateway, "gpt-4")).owned_by == "a"
+        for name in ("a/one", "one"):
+            model = await get(gateway, name)
+            assert (model.id, model.owned_by, model.created) == (name, "vendor", 7)
+        assert (await get(gateway, "other")).owned_by == "a"
+        with pytest.raises(GatewayError) as caught:
+            await get(gateway, "nope")
+    assert caught.value.http_status == 404
+
+
+async def test_a_listed_name_waits_for_the_first_list() -> None:
+    """A call that comes before the list is there is served when the list comes."""
+    upstream = Upstream([[answer()]], models=listing("one"))
+    async with direct(config({"a": upstream}, {})) as gateway:
+        assert (await gateway.chat(ask("one"), context())).served.backend == "a"
+
+
+async def test_the_wait_for_a_first_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that does not answer delays an unknown name a little, and nothing that is configured."""
+    monkeypatch.setattr(catalog, "_FIRST_WAIT", 0.05)
+    upstream = Upstream([[answer()]], models=asyncio.Event())
+    async with direct(config({"a": upstream}, {"m": ["a/x"]})) as gateway:
+        await gateway.chat(ask("m"), context())
+        with pytest.raises(GatewayError) as caught:
+            await gateway.chat(ask("nope"), context())
+    assert caught.value.http_status == 404
+
+
+async def test_a_backend_that_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, lists: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asking for a list ends after its limit."""
+    monkeypatch.setattr(catalog, "_PATIENCE", 0.01)
+    upstream.models = asyncio.Event()
+    assert await renewed(lists) == {}
+    assert "no answer within 0.01 s" in caplog.text
+
+
+async def test_the_default_waits_for_lists_too() -> None:
+    """A listed name goes to its backend even when a default would take it."""
+    first, second = Upstream([[answer()]]), Upstream([[answer()]], models=listing("one"))
+    async with direct(config({"a": first, "b": second}, {}, default="a/x")) as gateway:
+        assert (await gateway.chat(ask("one"), context())).served.backend == "b"
+        response = await gateway.chat(ask("two"), context())
+        assert (response.served.backend, response.served.model) == ("a", "x")

@@ -1,0 +1,180 @@
+"""The core's configuration: what a file makes, and what is said of every mistake in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from portico.config import Url
+from portico.secret import Secret
+from portico_core.adapters import installed
+from portico_core.config import Config, ConfigError, Grpc, Timeouts, load
+from portico_core.routing import route_rows
+from tests.support.core import ScriptedAdapter
+
+
+@dataclass(frozen=True)
+class Settings:
+    url: Url
+    api_key: Secret | None = None
+
+
+class Fake(ScriptedAdapter):
+    """An adapter with settings like a real one's."""
+
+    Settings = Settings
+
+
+def missing() -> type[ScriptedAdapter]:
+    raise ModuleNotFoundError("No module named 'boto3'")
+
+
+ADAPTERS = {"openai": lambda: Fake, "bedrock": missing}
+
+WHOLE = """\
+http: {listen: ${NOT_THE_CORES}}
+grpc: {listen: ":50052", drain: 1m}
+timeouts: {silence: 20s, first_content: 10s}
+backends:
+  local:
+    dialect: openai
+    url: http://localhost:8080/v1
+    timeouts: {silence: 2m}
+  cloud: {dialect: openai, url: https://api.example.com/v1, api_key: ${KEY}, models: [gpt-4o, gpt-4]}
+models:
+  gpt-4: [local/qwen, cloud/gpt-4o]
+  "claude-*": cloud/*
+default: local/llama
+"""
+
+
+def loaded(tmp_path: Path, text: str, **environ: str) -> Config:
+    path = tmp_path / "portico.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, environ, ADAPTERS)
+
+
+def test_a_file_makes_a_configuration(tmp_path: Path) -> None:
+    """Backends, routes and limits are what the file says; http is left to the facade."""
+    config = loaded(tmp_path, WHOLE, KEY="sk-1")
+    local, cloud = config.backends
+    assert config.grpc == Grpc("[::]:50052", 60.0)
+    assert (local.name, local.dialect, local.models) == ("local", "openai", None)
+    assert local.settings == Settings("http://localhost:8080/v1")
+    assert local.timeouts == Timeouts(silence=120.0, first_content=10.0)
+    assert cloud.settings == Settings("https://api.example.com/v1", Secret("sk-1"))
+    assert cloud.timeouts == Timeouts(silence=20.0, first_content=10.0)
+    assert cloud.models == ("gpt-4o", "gpt-4")
+    assert "sk-1" not in repr(config)
+
+
+def test_routes_are_told_in_the_order_in_which_names_resolve(tmp_path: Path) -> None:
+    """The rows say name, candidates and where it stands; what never applies is left out."""
+    file = str(tmp_path / "portico.yaml")
+    rows = route_rows(loaded(tmp_path, WHOLE, KEY="sk-1"))
+    assert [(name, targets, place.removeprefix(file)) for name, targets, place in rows] == [
+        ("gpt-4", "local/qwen, cloud/gpt-4o", ":11"),
+        ("local/…", "local", ":5"),
+        ("cloud/…", "cloud", ":9"),
+        ("claude-*", "cloud/*", ":12"),
+        ("gpt-4o", "cloud/gpt-4o", ":9"),
+        ("(what local lists)", "local", ":5"),
+        ("(any other)", "local/llama", ":13"),
+    ]
+
+
+def test_grpc_may_be_an_address_alone(tmp_path: Path) -> None:
+    """The short form stands for the address."""
+    assert loaded(tmp_path, "grpc: 127.0.0.1:1\n" + BACKEND).grpc == Grpc("127.0.0.1:1")
+
+
+def test_without_a_file_there_is_the_dummy_backend() -> None:
+    """The first run needs nothing."""
+    pytest.importorskip("portico_adapters.dummy")
+    config = load(None, {})
+    assert [(backend.name, backend.dialect) for backend in config.backends] == [("dummy", "dummy")]
+
+
+def test_our_own_adapters_are_installed() -> None:
+    """Entry points name them, as they name third parties'."""
+    assert {"dummy", "openai"} <= set(installed())
+
+
+BACKEND = "backends: {b: {dialect: openai, url: http://h}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("", ["1: backends is missing. For a first try, write `backends: {dummy: {dialect: dummy}}`."]),
+        ("backends:\n", ["1: backends is missing."]),
+        (BACKEND + "model: {}", ["2: model: is not known. Did you mean models?"]),
+        (BACKEND + "grpc: 5s", ["2: grpc: expected an address such as 0.0.0.0:50051, :50051 or unix:"]),
+        (BACKEND + "grpc: {lisen: x}", ["2: grpc.lisen: is not known. Did you mean listen?"]),
+        (BACKEND + "timeouts: {silence: 30}", ["2: timeouts.silence: expected a duration such as 5s"]),
+        ("backends: {b/c: {dialect: openai}}", ["1: backends.b/c: is no name for a backend."]),
+        (
+            "backends:\n  b:\n    url: http://h",
+            ["2: backends.b: dialect is missing. Add `dialect: …`, one of bedrock, openai."],
+        ),
+        (
+            "backends: {b: {dialect: opnai}}",
+            ["1: backends.b.dialect: no adapter speaks opnai. Did you mean openai?"],
+        ),
+        (
+            "backends: {b: {dialect: bedrock}}",
+            ["1: backends.b.dialect: the adapter cannot be loaded (No module named 'boto3')"],
+        ),
+        (
+            """
+backends:
+  local:
+    dialect: openai
+    url: 17
+    api_kee: x
+    models: m
+    timeouts: {total: 1}
+""",
+            [
+                "5: backends.local.url: expected a URL such as http://localhost:8080/v1, found 17",
+                "6: backends.local.api_kee: is not known. Did you mean api_key?",
+                "8: backends.local.timeouts.total: expected a duration",
+                "7: backends.local.models: expected a list, found m",
+            ],
+        ),
+        ("backends: {b: {dialect: openai}}", ["1: backends.b: url is missing. Add `url: …` here."]),
+        (
+            "backends: {b: {dialect: openai, url: http://h, api_key: ${NOPE}}}",
+            ["1: backends.b.api_key: the environment variable NOPE is not set."],
+        ),
+        (
+            "backends:\n  b: {dialect: openai, url: http://h}\n  b: {}",
+            ["3: backends.b: stands here for the second time, first on line 2"],
+        ),
+        (BACKEND + "models:\n  m: [b/x, c/y]", ["3: models.m[1]: no backend is called c. "]),
+        (BACKEND + "models:\n  m: b", ["3: models.m: expected BACKEND/MODEL, found b"]),
+        (
+            BACKEND + "models:\n  m: []",
+            ["3: models.m: has no candidate. Write BACKEND/MODEL, or a list of them."],
+        ),
+        (BACKEND + "models:\n  m: b/x-*", ["3: models.m: the * in x-* stands for nothing, as m has none"]),
+        (BACKEND + "models:\n  '*m*': b/x", ["3: models.*m*: a model name has at most one *"]),
+        (
+            BACKEND + "models:\n  gpt-3.5: x/y\n  m: /y\ndefault: z/y",
+            [
+                '3: models."gpt-3.5": no backend is called x. Known here: b.',
+                "4: models.m: expected BACKEND/MODEL, found /y",
+                "5: default: no backend is called z.",
+            ],
+        ),
+    ],
+)
+def test_every_mistake_is_told_with_its_line(tmp_path: Path, text: str, messages: Sequence[str]) -> None:
+    """Each message names file, line, key, what is wrong, and what to do about it."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text)
+    told = str(caught.value).splitlines()
+    assert len(told) == len(messages)
+    for line, message in zip(told, messages, strict=True):
+        assert line.startswith(f"{tmp_path / 'portico.yaml'}:{message}")
