@@ -121,15 +121,16 @@ def _append(chunk: _Chunk, into: StreamResponse) -> None:
     choice.index = plain.index
     if plain.finish_reason is not None:
         choice.finish_reason = plain.finish_reason
-    delta = plain.delta
-    if delta.content is not None:
-        choice.delta.content = delta.content
-    if delta.role is not None:
-        choice.delta.role = delta.role
-    if delta.reasoning_content is not None:
-        choice.delta.reasoning_content = delta.reasoning_content
-    if delta.reasoning is not None:
-        choice.delta.reasoning = delta.reasoning
+    delta = choice.delta
+    delta.SetInParent()
+    if plain.delta.content is not None:
+        delta.content = plain.delta.content
+    if plain.delta.role is not None:
+        delta.role = plain.delta.role
+    if plain.delta.reasoning_content is not None:
+        delta.reasoning_content = plain.delta.reasoning_content
+    if plain.delta.reasoning is not None:
+        delta.reasoning = plain.delta.reasoning
 
 
 def _split_header(found: dict[str, Raw]) -> _Header:

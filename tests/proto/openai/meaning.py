@@ -5,10 +5,14 @@ map. 1 and 1.0 are one number. The order of members does not count. All else doe
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 # Members that are maps in the contract.
 MAPS = {"metadata", "logit_bias"}
+
+# What the chunks of a stream have in common.
+HEADER = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
 def meaning(text: bytes | str) -> Any:
@@ -24,6 +28,59 @@ def bare(value: Any) -> Any:
         members = {name: bare(each) for name, each in value.items()}
         return {name: each for name, each in members.items() if not _absent(name, each)}
     return value
+
+
+def answered(completion: dict[str, Any]) -> dict[str, Any]:
+    """Return an unstreamed answer with what the gateway always writes."""
+    told: dict[str, Any] = bare(completion)
+    told["object"] = _constant(told.get("object"), "chat.completion")
+    for choice in _objects(told.get("choices")):
+        choice.setdefault("index", 0)
+        if isinstance(choice.get("message"), dict):
+            choice["message"].setdefault("role", "assistant")
+    return told
+
+
+def streamed(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[dict[str, Any]]:
+    """Return the events of a stream's chunks as the gateway tells them, usage chunk included."""
+    roles: dict[int, str] = {}
+    events = []
+    head: dict[str, Any] = {}
+    owed: dict[str, Any] = {}
+    for chunk in chunks:
+        told = bare(chunk)
+        told["object"] = _constant(told.get("object"), "chat.completion.chunk")
+        head = {name: told[name] for name in HEADER if name in told}
+        usage = told.pop("usage", None)
+        if usage is not None:
+            own = {name: each for name, each in told.items() if name not in HEADER}
+            owed = {"usage": usage} | ({} if "choices" in told else own)
+            if "choices" not in told:
+                continue
+        for choice in _objects(told.get("choices")):
+            _tell_role(choice, roles)
+        events.append(told)
+    return [*events, head | owed] if owed and include_usage else events
+
+
+def _tell_role(choice: dict[str, Any], roles: dict[int, str]) -> None:
+    index = choice.setdefault("index", 0)
+    delta = choice.setdefault("delta", {})
+    if index not in roles:
+        roles[index] = delta.setdefault("role", "assistant")
+    elif delta.get("role") == roles[index]:
+        del delta["role"]
+
+
+def _constant(told: Any, constant: str) -> Any:
+    """A constant replaces any text; what is no text arrives as it is."""
+    return constant if told is None or isinstance(told, str) else told
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return a list of objects; where it is anything else it has none that the gateway knows."""
+    fits = isinstance(value, list) and all(isinstance(each, dict) for each in value)
+    return value if fits else []
 
 
 def _absent(name: str, value: Any) -> bool:

@@ -72,7 +72,7 @@ def known_members(of: Descriptor) -> set[str]:
     return {member for field in of.fields if (member := member_of(field))}
 
 
-def values_of(field: FieldDescriptor) -> JSON:
+def values_of(field: FieldDescriptor, wild: bool) -> JSON:
     """Return values that fit a field."""
     inner = field.message_type
     if field.name.endswith("_json"):
@@ -86,20 +86,29 @@ def values_of(field: FieldDescriptor) -> JSON:
     if inner.GetOptions().map_entry:
         value = of_type[inner.fields_by_name["value"].type]
         return st.dictionaries(st.text(max_size=4), st.none() | value, max_size=3)
-    nested = objects(inner)
+    nested = objects(inner, wild)
     return st.lists(nested, max_size=2) if field.is_repeated else nested
 
 
+#: Values of every kind, for fields that want another; none of them means the same as absent.
+misfits: JSON = st.sampled_from(["x", True, 7, 1.5, 2**70, [5], [None], [[]], {"a": 1}])
+
+
 @functools.cache
-def objects(of: Descriptor) -> JSON:
-    """Return objects with any of a message's members, right or null, and members without a field."""
+def objects(of: Descriptor, wild: bool = False) -> JSON:
+    """Return objects with any of a message's members, right or null, and members without a field.
+
+    ``wild``: some members are of a wrong type.
+    """
 
     def build() -> JSON:
         known: dict[str, JSON] = {}
         for field in of.fields:
             member = member_of(field)
             if member is not None:
-                known[member] = known.get(member, st.none()) | values_of(field)
+                known[member] = known.get(member, st.none()) | values_of(field, wild)
+                if wild:
+                    known[member] |= misfits
         unknown = st.dictionaries(unknown_names.filter(lambda name: name not in known), anything, max_size=1)
         # Few members at once: the interesting mistakes need one or two.
         some = st.sets(st.sampled_from(sorted(known)), max_size=4).flatmap(

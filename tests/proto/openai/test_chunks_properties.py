@@ -1,0 +1,94 @@
+"""What holds for the chunks of every stream."""
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portico.openai.chunks import ChunkParser, ChunkRenderer
+from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
+from portico.v1.gateway_pb2 import StreamResponse
+from tests.proto.openai.meaning import bare, streamed
+from tests.proto.openai.strategies import JSON, anything, objects
+
+thorough = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+# Indexes and roles make sense here: the renderer acts on them. All else is right, null or odd.
+indexes: JSON = st.sampled_from([{}, {"index": 0}, {"index": 0.0}, {"index": 1}])
+roles: JSON = st.sampled_from([{}, {}, {"role": "assistant"}, {"role": "tool"}, {"role": None}])
+
+
+def without(value: dict[str, Any], *members: str) -> dict[str, Any]:
+    return {member: each for member, each in value.items() if member not in members}
+
+
+plain_deltas: JSON = st.fixed_dictionaries({"content": st.text(max_size=4)})
+odd_deltas: JSON = st.builds(
+    lambda delta, role: without(delta, "role") | role, objects(Delta.DESCRIPTOR, True), roles
+)
+plain_choices: JSON = st.builds(lambda delta, index: index | {"delta": delta}, plain_deltas, indexes)
+odd_choices: JSON = st.builds(
+    lambda choice, index, delta: without(choice, "index", "delta") | index | {"delta": delta},
+    objects(ChunkChoice.DESCRIPTOR, True),
+    indexes,
+    odd_deltas,
+)
+usages: JSON = st.sampled_from([{}, {}, {"usage": None}, {"usage": {"total_tokens": 3, "x": 1}}])
+plain_chunks: JSON = st.fixed_dictionaries(
+    {"choices": st.lists(plain_choices, min_size=1, max_size=1)},
+    optional={"obfuscation": st.text(max_size=4)},
+)
+odd_chunks: JSON = st.builds(
+    lambda chunk, choices, usage: without(chunk, "choices", "usage") | {"choices": choices} | usage,
+    objects(ChatChunk.DESCRIPTOR, True),
+    st.lists(odd_choices | plain_choices, max_size=2),
+    usages,
+)
+heads: JSON = objects(ChunkHeader.DESCRIPTOR)
+streams: JSON = st.tuples(heads, heads).flatmap(
+    lambda two: st.lists(
+        st.builds(lambda head, chunk: head | chunk, st.sampled_from(two), plain_chunks | odd_chunks),
+        max_size=6,
+    )
+)
+
+
+@thorough
+@given(streams, st.booleans(), st.integers(1, 3))
+def test_a_stream_comes_out_as_it_went_in(
+    stream: list[dict[str, Any]], include_usage: bool, together: int
+) -> None:
+    """Each event means the same, whichever chunks travel together, and over the wire between."""
+    renderer = ChunkRenderer(include_usage=include_usage)
+    told = b"".join(renderer.render(response) for response in sent(stream, together)) + renderer.finish()
+    *events, done, end = told.decode().split("\n\n")
+    assert (done, end) == ("data: [DONE]", "")
+    read = [bare(json.loads(event.removeprefix("data: "))) for event in events]
+    assert read == streamed(stream, include_usage=include_usage)
+    assert all(("usage" in json.loads(event.removeprefix("data: "))) is include_usage for event in events)
+
+
+def sent(stream: list[dict[str, Any]], together: int) -> list[StreamResponse]:
+    """Return the messages of a stream as they arrive, ``together`` chunks in each at most."""
+    parser = ChunkParser()
+    responses = [StreamResponse()]
+    for chunk in stream:
+        data = json.dumps(chunk).encode()
+        if len(responses[-1].chunks) == together or not parser.parse(data, responses[-1]):
+            responses.append(StreamResponse())
+            assert parser.parse(data, responses[-1])
+    return [StreamResponse.FromString(response.SerializeToString()) for response in responses]
+
+
+@thorough
+@given(st.binary(max_size=20) | anything.map(lambda value: json.dumps(value).encode()))
+def test_an_event_is_read_or_no_json_object(data: bytes) -> None:
+    """Any other exception than ValueError would be a fault of ours."""
+    into = StreamResponse()
+    try:
+        assert ChunkParser().parse(data, into)
+    except ValueError:
+        assert into == StreamResponse()
+    else:
+        assert isinstance(json.loads(data), dict)
