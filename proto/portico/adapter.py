@@ -8,12 +8,22 @@ core takes ``dialect``, ``models`` and ``timeouts``; the others make the adapter
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from portico.v1.chat_pb2 import ChatCompletionParams
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.completions_pb2 import TextCompletionParams
+from portico.v1.embeddings_pb2 import EmbeddingParams
+from portico.v1.gateway_pb2 import (
+    ChatResponse,
+    CompleteResponse,
+    EmbedResponse,
+    StreamCompleteResponse,
+    StreamResponse,
+)
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+
+P = TypeVar("P")
 
 
 def _nothing() -> None:
@@ -21,11 +31,11 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamCall:
+class Upstream(Generic[P]):
     """One attempt at one backend."""
 
     #: Shared with other attempts: an adapter does not change it.
-    params: ChatCompletionParams
+    params: P
     #: The backend's own name for the model; ``params.model`` is the caller's.
     model: str
     #: The caller's HTTP headers.
@@ -34,6 +44,11 @@ class UpstreamCall:
     #: To be called whenever bytes arrive from the backend, whatever they are: the core ends an
     #: attempt whose backend is silent for too long.
     alive: Callable[[], None] = _nothing
+
+
+UpstreamCall: TypeAlias = Upstream[ChatCompletionParams]
+CompletionCall: TypeAlias = Upstream[TextCompletionParams]
+EmbeddingCall: TypeAlias = Upstream[EmbeddingParams]
 
 
 @runtime_checkable
@@ -72,6 +87,28 @@ class Adapter(Protocol):
 
     async def aclose(self) -> None:
         """Close the idle connections; no call is running."""
+        ...
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """What an adapter has besides where its backend serves text completions."""
+
+    async def complete(self, call: CompletionCall, /) -> CompleteResponse:
+        """Return the whole answer, as ``Adapter.chat`` does."""
+        ...
+
+    def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
+        """Yield what each read brought, as ``Adapter.stream`` does."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """What an adapter has besides where its backend serves embeddings."""
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        """Return the embeddings, as ``Adapter.chat`` does its answer."""
         ...
 
 
