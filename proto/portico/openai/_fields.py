@@ -24,6 +24,9 @@ Decode = Callable[[Raw], Any]
 
 _FORMS: Final = {"content_parts": "content", "custom_voice": "voice"}
 
+# Objects that some vendors let one write as a bare string, and the member that the string is.
+_BARE: Final = {"image_url": "url"}
+
 
 class Nested(Protocol):
     """Reads and writes one kind of message."""
@@ -100,7 +103,13 @@ def _object(name: str, nested: Nested) -> Field:
             inner.SetInParent()
             nested.read(found, inner)
 
-    return Field("an object", read, lambda value, _: nested.write(value))
+    def read_bare(raw: Raw, message: Any) -> None:
+        nested.read({_BARE[name]: raw}, getattr(message, name))
+
+    whole = Field("an object", read, lambda value, _: nested.write(value))
+    if name not in _BARE:
+        return whole
+    return Field(whole.takes, one_of([Field("a string", read_bare, whole.write), whole]), whole.write)
 
 
 def _list(name: str, nested: Nested) -> Field:

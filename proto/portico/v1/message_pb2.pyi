@@ -150,7 +150,7 @@ class ContentPart(message.Message):
     """Members without a field; all of a vendor's part but its type."""
     @builtins.property
     def image_url(self) -> ImageUrl:
-        """An image."""
+        """An image. JSON may have a bare string here, which is its url."""
 
     @builtins.property
     def input_audio(self) -> InputAudio:

@@ -1,7 +1,8 @@
 """When two JSON texts mean the same, for everything that Portico takes in and gives out.
 
 Members that are null are absent, and so are empty lists, and empty objects where the contract has a
-map. 1 and 1.0 are one number. The order of members does not count. All else does.
+map. 1 and 1.0 are one number. An image may be a bare URL. The order of members does not count. All
+else does.
 """
 
 import json
@@ -26,6 +27,8 @@ def bare(value: Any) -> Any:
         return [bare(each) for each in value]
     if isinstance(value, dict):
         members = {name: bare(each) for name, each in value.items()}
+        if isinstance(members.get("image_url"), str):
+            members["image_url"] = {"url": members["image_url"]}
         return {name: each for name, each in members.items() if not _absent(name, each)}
     return value
 

@@ -155,6 +155,14 @@ def test_a_request_becomes_this_message_and_back(body: str, message: ChatComplet
     assert meaning(render_chat(message, model="m", stream=False)) == meaning(body)
 
 
+def test_an_image_may_be_a_bare_url() -> None:
+    """As Mistral and the first vision models have it; it is passed on in OpenAI's form of today."""
+    body = HEAD.replace('"user"', '"user","content":[{"type":"image_url","image_url":"http://x"}]') + "}"
+    parsed, _ = parse_chat(body.encode())
+    assert parsed.messages[0].content_parts[0].image_url == ImageUrl(url="http://x")
+    assert b'"image_url":{"url":"http://x"}' in render_chat(parsed, model="m", stream=False)
+
+
 def test_null_is_absent() -> None:
     """A null leaves no trace in its field, at any depth."""
     body = (

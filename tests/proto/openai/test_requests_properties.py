@@ -116,4 +116,6 @@ def fitting_samples(field: FieldDescriptor) -> set[str]:
         return {"text", "object"}
     if field.is_repeated:
         return {"text"} if field.name == "stop" else set()
-    return {"object"} if field.message_type is not None else FITTING.get(field.type, set())
+    if field.message_type is not None:
+        return {"object", "text"} if field.name == "image_url" else {"object"}
+    return FITTING.get(field.type, set())
