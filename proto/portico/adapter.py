@@ -30,7 +30,8 @@ def _nothing() -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: Python 3.11 cannot make a frozen, slotted dataclass by the name of a generic alias.
+@dataclass(frozen=True)
 class Upstream(Generic[P]):
     """One attempt at one backend."""
 
