@@ -5,6 +5,7 @@
 - ``portico.config``: reading the configuration file, value by value with its line.
 - ``portico.errors``: the one exception, and the tables between it, HTTP and gRPC.
 - ``portico.remote``: the gateway protocol over a gRPC channel.
+- ``portico.client``: the client for internal services, for threads and for asyncio.
 - ``portico.openai``: OpenAI's dialect, JSON <-> messages.
 - ``portico.testing``: fakes, and the suite that every adapter must pass.
 """
