@@ -8,7 +8,8 @@ import sys
 absent = ["aiohttp", "grpc_health", "grpc_reflection", "httpx", "msgspec", "tornado", "uvloop", "yaml"]
 sys.modules.update(dict.fromkeys(absent))  # None: an import fails
 import portico.client
-print(*sorted({name.partition(".")[0] for name in sys.modules if sys.modules[name]} - sys.stdlib_module_names))
+loaded = {name.partition(".")[0] for name in sys.modules if sys.modules[name]}
+print(*loaded - sys.stdlib_module_names)
 """
 
 
