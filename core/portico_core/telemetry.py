@@ -36,9 +36,10 @@ def receipt(call: Call, outcome: Outcome.ValueType) -> Receipt:
     for attempt in made.attempts:
         attempt.reason = attempt.reason[:_LONGEST_REASON]
     if made.ByteSize() > _MAX_RECEIPT_BYTES:
-        made.usage.ClearField("extra_json")
-        made.usage.prompt_tokens_details.ClearField("extra_json")
-        made.usage.completion_tokens_details.ClearField("extra_json")
+        usage = made.usage
+        for each in (usage, usage.prompt_tokens_details, usage.completion_tokens_details):
+            if each.extra_json:
+                each.ClearField("extra_json")
     while made.ByteSize() > _MAX_RECEIPT_BYTES and made.attempts:
         del made.attempts[0]
     return made

@@ -1,0 +1,105 @@
+"""What counts as content, and when a stream is whole."""
+
+from typing import Any
+
+import pytest
+
+from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
+from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, Delta
+from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.message_pb2 import Annotation, AssistantAudio, ChatMessage
+from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
+from portico.v1.usage_pb2 import Usage
+from portico_core.progress import Progress, has_content, is_answer
+from tests.support.core import chunk
+
+
+@pytest.mark.parametrize(
+    ("delta", "content"),
+    [
+        ({}, False),
+        ({"role": "assistant"}, False),
+        ({"role": "assistant", "content": "", "reasoning": "", "refusal": ""}, False),
+        ({"content": "x"}, True),
+        ({"content": " "}, True),
+        ({"reasoning": "x"}, True),
+        ({"reasoning_content": "x"}, True),
+        ({"refusal": "x"}, True),
+        ({"tool_calls": [ToolCallDelta(index=0)]}, True),
+        ({"function_call": FunctionCall(name="f")}, True),
+        ({"audio": AssistantAudio(id="a")}, True),
+        ({"annotations": [Annotation(type="url_citation")]}, False),
+        ({"extra_json": '{"content": [{"type": "thinking"}]}'}, True),
+        ({"extra_json": '{"reasoning_details": [], "x": null, "y": ""}'}, False),
+        ({"extra_json": "not JSON"}, True),
+    ],
+)
+def test_content_commits(delta: dict[str, Any], content: bool) -> None:
+    """Text, reasoning, refusals, calls, audio and vendors' own content do; roles and empty frames do not."""
+    assert has_content(ChunkChoice(delta=Delta(**delta))) is content
+    assert has_content(ChunkChoice(delta=Delta(**delta), finish_reason="stop"))
+
+
+def after(*chunks: ChatChunk) -> Progress:
+    progress = Progress()
+    for each in chunks:
+        progress.take(StreamResponse(chunks=[each]))
+    together = Progress()
+    together.take(StreamResponse(chunks=chunks))
+    assert (progress.committed, progress.whole) == (together.committed, together.whole)
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("chunks", "whole"),
+    [
+        ([], False),
+        ([ChatChunk(usage=Usage(total_tokens=1))], False),
+        ([chunk(content="x")], False),
+        ([chunk(content="x"), chunk(finish_reason="stop")], True),
+        ([chunk(content="x", finish_reason="length")], True),
+        ([chunk(role="assistant"), chunk(1, content="x"), chunk(1, finish_reason="stop")], False),
+        ([chunk(1, content="x"), chunk(0, finish_reason="stop"), chunk(1, finish_reason="stop")], True),
+        ([chunk(finish_reason="")], False),
+        ([chunk(finish_reason="stop"), ChatChunk(usage=Usage(total_tokens=1))], True),
+    ],
+)
+def test_a_stream_is_whole_when_every_choice_that_began_has_finished(
+    chunks: list[ChatChunk], whole: bool
+) -> None:
+    """However its chunks are cut into messages."""
+    assert after(*chunks).whole is whole
+
+
+def test_the_last_usage_counts() -> None:
+    """Running totals are not added up, and usage may come after the end."""
+    progress = after(
+        ChatChunk(usage=Usage(total_tokens=1)),
+        chunk(finish_reason="stop"),
+        ChatChunk(usage=Usage(total_tokens=9)),
+        ChatChunk(),
+    )
+    assert progress.usage == Usage(total_tokens=9)
+
+
+def test_what_is_held_is_bounded() -> None:
+    """A backend that sends empty chunks without end is at work; its stream is let go."""
+    progress = Progress()
+    for count in range(1, 1002):
+        progress.take(StreamResponse(chunks=[chunk(content="")]))
+        assert progress.committed is (count > 1000)
+
+
+@pytest.mark.parametrize(
+    ("choices", "answers"),
+    [
+        ([], False),
+        ([ChatChoice()], False),
+        ([ChatChoice(finish_reason="content_filter")], True),
+        ([ChatChoice(message=ChatMessage(content="x"))], True),
+        ([ChatChoice(message=ChatMessage(content="x"), finish_reason="stop"), ChatChoice(index=1)], False),
+    ],
+)
+def test_an_answer_has_choices_that_say_something(choices: list[ChatChoice], answers: bool) -> None:
+    """A filtered choice may lack its message, an old server's its finish_reason; not both."""
+    assert is_answer(ChatResponse(completion=ChatCompletion(choices=choices))) is answers
