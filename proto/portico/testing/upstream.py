@@ -10,6 +10,7 @@ It stands in for a backend where adapters, failures and cancellation are tested:
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ Answerer = Script | Callable[[Request], Script]
 class Upstream:
     """Serves one script per request, in the order given; the last one serves all that follow."""
 
-    def __init__(self, *answers: Answerer) -> None:
+    def __init__(self, *answers: Answerer, tls: ssl.SSLContext | None = None) -> None:
         self._answers = list(answers)
+        self._tls = tls
         self._connections: list[_Connection] = []
         self._watch = Watch()
         self._server: asyncio.Server | None = None
@@ -66,8 +68,8 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``, without a path."""
-        return f"http://127.0.0.1:{self._port}"
+        """``http://127.0.0.1:PORT`` (https with ``tls``), without a path."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def serve(self, *answers: Answerer) -> None:
         """Replace the scripts for the requests to come."""
@@ -113,7 +115,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, "127.0.0.1", 0, backlog=1024)
+        self._server = await loop.create_server(self._connect, "127.0.0.1", 0, backlog=1024, ssl=self._tls)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -126,9 +128,7 @@ class Upstream:
         await self.closed()
 
     def _connect(self) -> "_Connection":
-        connection = _Connection(len(self._connections), self._choose, self._watch.changed)
-        self._connections.append(connection)
-        return connection
+        return _Connection(self._connections, self._choose, self._watch.changed)
 
     def _choose(self, request: Request) -> Script:
         self.requests.append(request)
@@ -142,8 +142,14 @@ class Upstream:
 class _Connection(asyncio.Protocol):
     """Reads requests all the time, so that a client's close is seen at once, and runs their scripts."""
 
-    def __init__(self, number: int, choose: Callable[[Request], Script], changed: Callable[[], None]) -> None:
-        self._number = number
+    def __init__(
+        self,
+        made: list["_Connection"],
+        choose: Callable[[Request], Script],
+        changed: Callable[[], None],
+    ) -> None:
+        self._made = made
+        self._number = -1
         self._choose = choose
         self._changed = changed
         self._reader = asyncio.StreamReader()
@@ -157,6 +163,9 @@ class _Connection(asyncio.Protocol):
         return self._gone.is_set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not sooner: where the TLS handshake fails there never was one.
+        self._number = len(self._made)
+        self._made.append(self)
         self._transport = cast("asyncio.Transport", transport)
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
