@@ -29,9 +29,10 @@ from portico.v1.errors_pb2 import ErrorDetail
 #: Domain of google.rpc.ErrorInfo.
 DOMAIN: Final = "portico"
 
-# gRPC refuses metadata above 8 KiB at random, details included: stay far below.
-_MAX_DETAIL_BYTES: Final = 2048
+# gRPC refuses metadata above 8 KiB at random, details included: stay far below. All in bytes.
+_MAX_STATUS: Final = 2048
 _MAX_MESSAGE: Final = 600
+_MAX_WORD: Final = 64
 
 Code = grpc.StatusCode
 M = TypeVar("M", bound=Message)
@@ -89,33 +90,43 @@ def grpc_code(error: GatewayError) -> grpc.StatusCode:
 
 
 def to_status(error: GatewayError) -> status_pb2.Status:
-    """Pack an error. Details over 2 KiB lose their headers, and messages are cut at 600 characters."""
-    message = error.message if len(error.message) <= _MAX_MESSAGE else error.message[: _MAX_MESSAGE - 1] + "…"
+    """Pack an error into at most 2 KiB: what does not fit is cut, and headers are left out."""
+    message = _cut(error.message, _MAX_MESSAGE)
     detail = ErrorDetail(
         http_status=error.http_status,
         error_class=error.error_class.value,
         message=message,
-        type=error.type[:64],
-        param=None if error.param is None else error.param[:128],
-        code=None if error.code is None else error.code[:64],
+        type=_cut(error.type, _MAX_WORD),
+        param=None if error.param is None else _cut(error.param, 2 * _MAX_WORD),
+        code=None if error.code is None else _cut(error.code, _MAX_WORD),
         headers=error.headers,
     )
-    if detail.ByteSize() > _MAX_DETAIL_BYTES - 256:
-        detail.ClearField("headers")
-    details: list[Message] = [
-        detail,
-        error_details_pb2.ErrorInfo(reason=(error.code or error.type).upper()[:64], domain=DOMAIN),
-    ]
+    reason = _cut((error.code or error.type).upper(), _MAX_WORD)
+    details: list[Message] = [detail, error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(max(0.0, min(error.retry_after, 1e9)) * 1e9))
         details.append(retry)
     if error.code == QUOTA:
         details.append(error_details_pb2.QuotaFailure())
-    status = status_pb2.Status(code=grpc_code(error).value[0], message=message)
+    status = _packed(grpc_code(error), message, details)
+    if status.ByteSize() > _MAX_STATUS:
+        detail.ClearField("headers")
+        status = _packed(grpc_code(error), message, details)
+    return status
+
+
+def _packed(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code.value[0], message=message)
     for each in details:
         status.details.add().Pack(each)
     return status
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a text to ``most`` bytes of UTF-8."""
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
 
 
 def from_status(code: grpc.StatusCode, message: str, status: status_pb2.Status | None) -> GatewayError:
