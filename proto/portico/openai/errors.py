@@ -93,5 +93,5 @@ def _error(
         callers_key=callers_key,
     )
     error.upstream_status = status
-    error.detail = error.detail or told.raw
+    error.detail = told.raw or error.detail
     return error

@@ -1,0 +1,235 @@
+"""Errors: the one shape that is written, and the many that are read."""
+
+import json
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portico.errors import ErrorClass, GatewayError, invalid_request, unknown_model
+from portico.openai.errors import error_in, parse_error, render_error, render_error_event
+from portico.v1.headers_pb2 import Header
+from tests.proto.openai.strategies import anything
+
+
+def headers(**values: str) -> list[Header]:
+    return [Header(name=name.replace("_", "-"), value=value.encode()) for name, value in values.items()]
+
+
+def test_an_error_is_written_as_openai_writes_it() -> None:
+    """Message, type, param and code, null where there is none."""
+    assert json.loads(render_error(invalid_request("No.", "n", "bad"))) == {
+        "error": {"message": "No.", "type": "invalid_request_error", "param": "n", "code": "bad"}
+    }
+    assert render_error(GatewayError(ErrorClass.GATEWAY, 500, 'A "b"\n', "t")) == (
+        b'{"error":{"message":"A \\"b\\"\\n","type":"t","param":null,"code":null}}'
+    )
+
+
+def test_an_error_event_is_one_line_of_data() -> None:
+    """As it ends a stream, instead of [DONE]."""
+    error = unknown_model("x\ny")
+    assert render_error_event(error) == b"data: " + render_error(error) + b"\n\n"
+    assert render_error_event(error).count(b"\n") == 2
+
+
+# What a server says with status 400 -> the message, type, code and param that the caller gets.
+SHAPES = {
+    "OpenAI": (
+        '{"error":{"message":"Bad n","type":"invalid_request_error","param":"n","code":"too_big"}}',
+        ("Bad n", "invalid_request_error", "too_big", "n"),
+    ),
+    "nulls": (
+        '{"error":{"message":"Bad","type":null,"param":null,"code":null}}',
+        ("Bad", "invalid_request_error", None, None),
+    ),
+    "a text": ('{"error":"Bad"}', ("Bad", "invalid_request_error", None, None)),
+    "xAI": (
+        '{"code":"invalid-argument","error":"Bad"}',
+        ("Bad", "invalid_request_error", "invalid-argument", None),
+    ),
+    "Mistral's text": ('{"detail":"Bad"}', ("Bad", "invalid_request_error", None, None)),
+    "FastAPI": (
+        '{"detail":[{"loc":["body","messages",0,"role"],"msg":"field required","type":"missing"}]}',
+        ("field required", "invalid_request_error", None, "messages[0].role"),
+    ),
+    "Mistral's list": (
+        '{"object":"error","message":{"detail":[{"loc":["body","n"],"msg":"Bad"}]},"type":"invalid_request"}',
+        ("Bad", "invalid_request", None, "n"),
+    ),
+    "older vLLM": (
+        '{"object":"error","message":"Bad","type":"BadRequestError","param":null,"code":400}',
+        ("Bad", "BadRequestError", None, None),
+    ),
+    "llama.cpp": (
+        '{"error":{"code":400,"message":"Bad","type":"invalid_request_error"}}',
+        ("Bad", "invalid_request_error", None, None),
+    ),
+    "Azure": (
+        '{"error":{"code":"400","message":"Bad","innererror":{"code":"X"}}}',
+        ("Bad", "invalid_request_error", None, None),
+    ),
+    "a vendor's number": (
+        '{"error":{"code":1113,"message":"Bad"}}',
+        ("Bad", "invalid_request_error", "1113", None),
+    ),
+    "AWS": ('{"Message":"Bad"}', ("Bad", "invalid_request_error", None, None)),
+    "Google's list": (
+        '[{"error":{"code":400,"message":"Bad","status":"INVALID_ARGUMENT"}}]',
+        ("Bad", "invalid_request_error", None, None),
+    ),
+    "plain text": ("Bad Request\n", ("Bad Request", "invalid_request_error", None, None)),
+    "llama.cpp, too long": (
+        '{"error":{"code":400,"message":"Too long","type":"exceed_context_size_error","n_ctx":8}}',
+        ("Too long", "invalid_request_error", "context_length_exceeded", None),
+    ),
+    "Perplexity, too long": (
+        '{"error":{"message":"Too long","type":"too_many_prompt_tokens","code":400}}',
+        ("Too long", "invalid_request_error", "context_length_exceeded", None),
+    ),
+    "vLLM, too long": (
+        '{"object":"error","message":"The maximum context length is 8","type":"BadRequestError","code":400}',
+        ("The maximum context length is 8", "invalid_request_error", "context_length_exceeded", None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), SHAPES.values(), ids=SHAPES)
+def test_every_servers_words_are_found(body: str, wanted: tuple[str, str, str | None, str | None]) -> None:
+    """Wherever they stand; a code that is an HTTP status is none."""
+    error = parse_error(400, body.encode(), [])
+    assert (error.message, error.type, error.code, error.param) == wanted
+    assert (error.error_class, error.http_status) == (ErrorClass.CALLER, 400)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"error":{}}', b"<html>nginx</html>"])
+def test_without_words_the_log_gets_the_body(body: bytes, status: int) -> None:
+    """And the caller a sentence of ours."""
+    error = parse_error(status, body, [])
+    assert error.message.startswith("The backend ")
+    assert "nginx" not in error.message
+    if body:
+        assert error.detail == body.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain one from x"}',
+        b'{"error":{"code":400,"message":"API key not valid. Please pass a valid API key."}}',
+        b'{"detail":"Invalid API Key"}',
+    ],
+)
+def test_a_refused_key_is_no_mistake_of_the_caller(body: bytes) -> None:
+    """Some servers answer 400 to it; the caller hears nothing of our key."""
+    error = parse_error(400, body, [])
+    assert (error.error_class, error.http_status, error.upstream_status) == (ErrorClass.CREDENTIAL, 502, 400)
+    assert "key" not in error.message
+    assert "key" in error.detail.lower()
+    assert parse_error(400, body, [], callers_key=True).http_status == 401
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503, 529])
+def test_other_words_than_the_callers_stay_in_the_log(status: int) -> None:
+    """Whatever shape they have."""
+    error = parse_error(status, b'{"error":{"message":"sk-secret","code":"sk","type":"sk","param":"sk"}}', [])
+    assert "sk" not in f"{error.message} {error.type} {error.code} {error.param}"
+    assert error.detail == "sk-secret"
+
+
+def test_a_long_text_is_cut() -> None:
+    """An answer of megabytes would go to the log, or to the caller."""
+    assert len(parse_error(400, b"x" * 5_000_000, []).message) == 1000
+    assert len(parse_error(400, b'{"error":"' + b"x" * 5_000_000 + b'"}', []).message) == 1000
+    assert len(parse_error(500, b"<" + b"x" * 5_000_000, []).detail) == 1000
+
+
+WAITS = {
+    "seconds": (headers(retry_after="12"), 12.0),
+    "milliseconds before seconds": (headers(retry_after_ms="1500", retry_after="2"), 1.5),
+    "no time at all": (headers(retry_after_ms="0"), 0.0),
+    "a date that is over": (headers(retry_after="Wed, 21 Oct 2015 07:28:00 GMT"), 0.0),
+    "nothing": ([], None),
+    "nonsense": (headers(retry_after="soon"), None),
+    "less than nothing": (headers(retry_after="-1"), None),
+    "infinity": (headers(retry_after="inf"), None),
+    "no number": (headers(retry_after_ms="nan", retry_after="3"), 3.0),
+}
+
+
+@pytest.mark.parametrize(("given_headers", "seconds"), WAITS.values(), ids=WAITS)
+def test_the_backend_says_when_to_come_back(given_headers: list[Header], seconds: float | None) -> None:
+    """In seconds, whatever it says it in."""
+    assert parse_error(429, b"", given_headers).retry_after == seconds
+
+
+def test_a_date_becomes_a_wait() -> None:
+    """Seconds from now."""
+    date = formatdate(time.time() + 100, usegmt=True)
+    wait = parse_error(503, b"", headers(retry_after=date)).retry_after
+    assert wait is not None
+    assert 90 < wait <= 100
+
+
+def test_rate_limits_are_kept() -> None:
+    """And no other header."""
+    given_headers = headers(x_ratelimit_remaining_tokens="0", server="nginx", set_cookie="a")
+    kept = parse_error(429, b"", given_headers).headers
+    assert [header.name for header in kept] == ["x-ratelimit-remaining-tokens"]
+
+
+# What stands in an answer of status 200 or in an event of its stream -> class and status.
+INSIDE = {
+    '{"error":{"message":"m","code":502}}': (ErrorClass.UPSTREAM, 502),
+    '{"error":{"message":"m","code":429,"metadata":{}}}': (ErrorClass.CAPACITY, 429),
+    '{"error":{"message":"m","type":"insufficient_quota"}}': (ErrorClass.CAPACITY, 429),
+    '{"error":{"message":"m","type":"invalid_request_error"}}': (ErrorClass.CALLER, 400),
+    '{"error":{"message":"m","code":"rate_limit_exceeded"}}': (ErrorClass.CAPACITY, 429),
+    '{"error":{"message":"m","type":"overloaded_error"}}': (ErrorClass.CAPACITY, 503),
+    '{"error":{"message":"m","code":"server_error"}}': (ErrorClass.UPSTREAM, 502),
+    '{"error":"m"}': (ErrorClass.UPSTREAM, 502),
+    '{"object":"error","message":"m","code":400}': (ErrorClass.CALLER, 400),
+    '{"id":"c","choices":[{"delta":{},"finish_reason":"error"}],"error":{"message":"m"}}': (
+        ErrorClass.UPSTREAM,
+        502,
+    ),
+    '{"choices":[{"index":0},{"error":{"message":"m","code":503}}]}': (ErrorClass.CAPACITY, 503),
+}
+
+
+@pytest.mark.parametrize(("data", "wanted"), INSIDE.items())
+def test_an_error_inside_a_good_answer_is_found(data: str, wanted: tuple[ErrorClass, int]) -> None:
+    """By its code or its type; the backend's words follow the same rule as elsewhere."""
+    for given_data in (data.encode(), memoryview(data.encode())):
+        error = error_in(given_data)
+        assert error is not None
+        assert (error.error_class, error.http_status) == wanted
+        assert (error.message == "m") is (error.error_class is ErrorClass.CALLER)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "[DONE]",
+        '{"error":null,"choices":[]}',
+        '{"error":{},"choices":[{"error":null}]}',
+        '{"choices":[{"delta":{"content":"{\\"error\\":1}"}}]}',
+        '{"choices":[{"message":{"error":"a vendor\'s"}}]}',
+        '["error"]',
+        '{"error"',
+    ],
+)
+def test_what_only_looks_like_an_error_is_none(data: str) -> None:
+    """Empty ones, and the word in the answer's text."""
+    assert error_in(data.encode()) is None
+
+
+@given(st.binary(max_size=30) | anything.map(lambda value: json.dumps({"error": value}).encode()))
+def test_any_body_is_read(body: bytes) -> None:
+    """Whatever a backend says, the error is made and can be written."""
+    for status in (400, 500):
+        json.loads(render_error(parse_error(status, body, [])))
+    error_in(body)
