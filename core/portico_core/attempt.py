@@ -7,7 +7,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Final
 
-from portico.adapter import UpstreamCall
+from portico.adapter import Upstream, UpstreamCall
 from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal, upstream_silent
 from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
@@ -53,7 +53,7 @@ class Attempt:
     def upstream(self) -> UpstreamCall:
         """Return the call for the adapter."""
         call = self.call
-        return UpstreamCall(
+        return Upstream(
             call.params, self.candidate.model, call.headers, call.context.request_id, self.watchdog.alive
         )
 

@@ -76,6 +76,10 @@ class Routes:
         return {route.name: route for route in self.routes if STAR not in route.name}
 
     @cached_property
+    def _exact(self) -> Mapping[str, tuple[Candidate, ...]]:
+        return {name: route.candidates(name) for name, route in self.exact.items()}
+
+    @cached_property
     def starred(self) -> Sequence[Route]:
         """The routes with a star, in the order in which they are tried."""
         return sorted(
@@ -84,9 +88,9 @@ class Routes:
 
     def configured(self, name: str) -> tuple[Candidate, ...]:
         """Return the candidates that the configuration alone gives (1 to 3); none where it gives none."""
-        route = self.exact.get(name)
-        if route is not None:
-            return route.candidates(name)
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
         backend, _, model = name.partition("/")
         if model and backend in self.backends:
             return (Candidate(backend, model),)

@@ -4,6 +4,7 @@ Ranges and combinations are left to the backends: they differ, and grow.
 """
 
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, Final
 
@@ -51,19 +52,51 @@ def check_chat(params: ChatCompletionParams) -> None:
     for index, message in enumerate(params.messages):
         if not message.role:
             raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
-    _check_extra(params, "")
+    # Most requests have no extra_json at all, and long conversations many messages: look first.
+    if _has_extra(params):
+        _check_extra(params, "")
+
+
+class _Kind(Enum):
+    """What a field means to these checks."""
+
+    EXTRA = "extra_json itself"
+    MESSAGE = "a message, which may have extra_json"
+    MESSAGES = "a list of messages"
+    OTHER = "nothing"
+
+
+@cache
+def _kind(field: FieldDescriptor) -> _Kind:
+    if field.name == _EXTRA:
+        return _Kind.EXTRA
+    if field.message_type is None or field.message_type.GetOptions().map_entry:
+        return _Kind.OTHER
+    return _Kind.MESSAGES if field.is_repeated else _Kind.MESSAGE
+
+
+def _has_extra(message: Message) -> bool:
+    """Tell whether there is extra_json at any depth."""
+    for field, value in message.ListFields():
+        kind = _kind(field)
+        if (
+            kind is _Kind.EXTRA
+            or (kind is _Kind.MESSAGE and _has_extra(value))
+            or (kind is _Kind.MESSAGES and any(map(_has_extra, value)))
+        ):
+            return True
+    return False
 
 
 def _check_extra(message: Message, path: str) -> None:
     """Refuse, at every depth, extra_json that is no JSON object or names what has a field (rule 4)."""
     for field, value in message.ListFields():
-        if field.name == _EXTRA:
+        kind = _kind(field)
+        if kind is _Kind.EXTRA:
             _check_names(message.DESCRIPTOR, value, path)
-        elif field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        elif isinstance(value, Message):
+        elif kind is _Kind.MESSAGE:
             _check_extra(value, f"{path}{_json_name(field)}.")
-        else:
+        elif kind is _Kind.MESSAGES:
             for index, each in enumerate(value):
                 _check_extra(each, f"{path}{_json_name(field)}[{index}].")
 
