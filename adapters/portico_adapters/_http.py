@@ -41,6 +41,9 @@ from portico.v1.headers_pb2 import Header
 # meets their close on the way fails.
 _IDLE_SECONDS: Final = 4.0
 
+# How long an answer may take to end after its last word. The caller waits that long for nothing.
+_FINISH_SECONDS: Final = 0.2
+
 # What is read of an error's body: much of an error page helps nobody.
 _ERROR_BYTES: Final = 64 * 1024
 
@@ -200,6 +203,13 @@ class Answer:
                 if len(body) >= _ERROR_BYTES:
                     break
         return body[:_ERROR_BYTES]
+
+    async def finish(self) -> None:
+        """Read what follows the part that counts, for a moment: then the connection is kept."""
+        with suppress(GatewayError, TimeoutError):
+            async with asyncio.timeout(_FINISH_SECONDS):
+                async for _ in self:
+                    pass
 
     async def __aenter__(self) -> Self:
         return self

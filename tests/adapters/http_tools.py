@@ -84,7 +84,7 @@ class StuckServer(asyncio.Protocol):
         """Wait until TCP knows that the client's side has closed; nothing is read for that."""
         connection = self._transport.get_extra_info("socket")
         # The first byte of tcp_info (Linux) is the state of the connection; no event tells of it.
-        while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:
+        while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
