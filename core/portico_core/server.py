@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.service import GatewayServicer
+
+_log: Final = logging.getLogger("portico.server")
 
 SERVICE: Final = DESCRIPTOR.services_by_name["GatewayService"].full_name
 
@@ -98,6 +101,7 @@ class Server:
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Take no new calls, give running ones ``grace`` seconds or until ``hurry``, then end them."""
         self._gateway.drain()
+        _log.info("draining: running calls have %g s to finish", grace)
         await self._health.enter_graceful_shutdown()
         # The grace is kept here, not by gRPC, which crashes when it ends just as another stop does.
         closing = asyncio.create_task(self._server.stop(_NEVER))

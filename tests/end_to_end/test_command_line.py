@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,10 @@ def test_the_chat_command_says_when_nobody_answers() -> None:
 
 
 def test_a_child_that_dies_is_started_again() -> None:
-    with serve() as gateway:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with serve(listen=address) as gateway:
         sdk = gateway.sdk().with_options(max_retries=5)
         children = Path(
             f"/proc/{gateway.process.popen.pid}/task/{gateway.process.popen.pid}/children"

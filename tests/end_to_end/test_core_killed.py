@@ -54,7 +54,7 @@ def test_a_draining_core_finishes_its_streams(tmp_path: Path) -> None:
         stream = sdk.chat.completions.create(model="dummy/story-1", messages=HELLO, stream=True)
         next(stream)
         back.process.popen.send_signal(signal.SIGTERM)
-        back.process.wait_for("drain")
+        back.process.wait_for("draining")
         with pytest.raises(openai.InternalServerError) as refused:
             sdk.chat.completions.create(model="dummy/echo-1", messages=HELLO)
         assert refused.value.status_code == 503

@@ -31,10 +31,12 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def serve(config: Path | None = None, env: Mapping[str, str] | None = None) -> Iterator[Gateway]:
-    """Run ``portico serve`` on ports of the machine's choice while the block runs."""
+def serve(
+    config: Path | None = None, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+) -> Iterator[Gateway]:
+    """Run ``portico serve`` while the block runs, on ports of the machine's choice unless told otherwise."""
     file = ["--config", str(config)] if config else []
-    with portico("serve", *file, "--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", env=env) as process:
+    with portico("serve", *file, "--listen", listen, "--grpc", "127.0.0.1:0", env=env) as process:
         http = process.wait_for("OpenAI API").split("http://")[1].removesuffix("/v1")
         grpc = process.wait_for("gRPC").split()[-1]
         yield Gateway(http, grpc, process)

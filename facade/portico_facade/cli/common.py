@@ -46,9 +46,15 @@ def run(main: Coroutine[Any, Any, None]) -> int:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main)
+        loop_factory = None  # not there on every platform
     else:
-        uvloop.run(main)
+        loop_factory = uvloop.new_event_loop
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main)
+    except OSError as error:
+        print(f"portico: {error.strerror or error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -61,7 +67,9 @@ def _end_with_parent() -> None:
     """Drain when the supervisor is gone, however it went: its end of our stdin closes with it."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: Python aborts at its end when a thread holds that object's lock.
+        while os.read(0, 1024):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
