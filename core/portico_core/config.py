@@ -44,6 +44,7 @@ from portico_core.routing import STAR, Candidate, Route, Routes
 
 __all__ = ["Backend", "Config", "ConfigError", "Grpc", "Timeouts", "load"]
 
+_BUILT_IN: Final = "(built in)"
 _WITHOUT_A_FILE: Final = "backends: {dummy: {dialect: dummy}}"
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -106,7 +107,7 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
 
     ``adapters``: those that backends may name; by default the installed ones.
     """
-    root = parse(_WITHOUT_A_FILE, "(no file)", environ) if path is None else read(path, environ)
+    root = parse(_WITHOUT_A_FILE, _BUILT_IN, environ) if path is None else read(path, environ)
     members = root.members()
     known = installed() if adapters is None else adapters
     grpc, timeouts, routes = Grpc(), Timeouts(), Routes()

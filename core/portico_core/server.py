@@ -70,6 +70,7 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
         ready(", ".join(await server.start(listen)))
         await told.wait()
         grace = config.grpc.drain
+        _log.info("draining: running calls have %g s to finish", grace)
     finally:
         await server.stop(grace, hurry=told_again)
         await gateway.aclose()
@@ -101,7 +102,6 @@ class Server:
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Take no new calls, give running ones ``grace`` seconds or until ``hurry``, then end them."""
         self._gateway.drain()
-        _log.info("draining: running calls have %g s to finish", grace)
         await self._health.enter_graceful_shutdown()
         # The grace is kept here, not by gRPC, which crashes when it ends just as another stop does.
         closing = asyncio.create_task(self._server.stop(_NEVER))

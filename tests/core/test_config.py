@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from portico.config import Url
+from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
 from portico_core.config import Config, ConfigError, Grpc, Timeouts, load
 from portico_core.routing import route_rows
-from tests.support.core import ScriptedAdapter
+from tests.support.core import ScriptedAdapter, ask, over_grpc
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ def test_grpc_may_be_an_address_alone(tmp_path: Path) -> None:
     assert loaded(tmp_path, "grpc: 127.0.0.1:1\n" + BACKEND).grpc == Grpc("127.0.0.1:1")
 
 
-def test_without_a_file_there_is_the_dummy_backend() -> None:
-    """The first run needs nothing."""
-    pytest.importorskip("portico_adapters.dummy")
+async def test_without_a_file_there_is_the_dummy_backend() -> None:
+    """The first run needs nothing, and answers."""
     config = load(None, {})
     assert [(backend.name, backend.dialect) for backend in config.backends] == [("dummy", "dummy")]
+    async with over_grpc(config) as gateway:
+        response = await gateway.chat(ask("dummy/echo-1"), CallContext(""))
+    assert response.completion.choices[0].message.content == "hi"
 
 
 def test_our_own_adapters_are_installed() -> None:

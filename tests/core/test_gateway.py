@@ -1,6 +1,7 @@
 """The same cases against the gateway itself and over gRPC: what callers get, and what the receipt says."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from portico.errors import (
     upstream_silent,
 )
 from portico.gateway import CallContext
+from portico.openai.requests import parse_chat
 from portico.v1.chat_pb2 import ChatCompletionParams, ResponseFormat
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
 from portico.v1.gateway_pb2 import ChatRequest, ChatResponse, StreamRequest, StreamResponse
@@ -23,6 +25,8 @@ from portico.v1.headers_pb2 import Header
 from portico.v1.message_pb2 import ChatMessage, ContentPart
 from portico.v1.receipt_pb2 import Outcome, Receipt, Served
 from portico_core.config import Timeouts
+from portico_core.validate import check_chat
+from tests.support import corpus
 from tests.support.core import (
     BINDINGS,
     FOREVER,
@@ -422,3 +426,10 @@ async def test_both_bindings_give_the_same(name: str) -> None:
     for result in results.values():
         case.check(result)
     assert comparable(results["direct"]) == comparable(results["grpc"])
+
+
+@corpus.parametrize(lambda case: case.path.endswith("/chat/completions") and "model" in (case.request or {}))
+def test_what_real_clients_send_is_valid(case: corpus.Case) -> None:
+    """No recorded request is refused for what the dialect put into extra_json."""
+    parsed, _ = parse_chat(json.dumps(case.request).encode())
+    check_chat(parsed)

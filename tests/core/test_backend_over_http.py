@@ -1,0 +1,184 @@
+"""The core over a real adapter and a scripted HTTP backend: leaving, silence, breaks, and taking over."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import pytest
+
+from portico.errors import GatewayError
+from portico.gateway import CallContext, Gateway
+from portico.testing.upstream import Upstream, refusing
+from portico.testing.wire import HANG, RESET, Pause, Step, answer, chunk, head, streamed
+from portico_core.config import Backend, Config, Grpc, Timeouts
+from portico_core.routing import Candidate, Route, Routes
+from tests.support.core import BINDINGS, ask, ask_stream, contents
+
+PATIENT = Timeouts(silence=3600, total=3600)
+
+
+def event(data: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps(data).encode()
+
+
+def delta(finish_reason: str | None = None, **members: Any) -> bytes:
+    choice = {"index": 0, "delta": members, "finish_reason": finish_reason}
+    return event(
+        {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "x", "choices": [choice]}
+    )
+
+
+ROLE = delta(role="assistant", content="")
+DONE = [delta("stop"), b"data: [DONE]\n\n"]
+MESSAGE = {"role": "assistant", "content": "hello"}
+WHOLE = answer(
+    json.dumps(
+        {"id": "c", "model": "x", "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}]}
+    ).encode()
+)
+
+
+def over(urls: Sequence[str], timeouts: Timeouts = PATIENT) -> Config:
+    """Return a configuration whose model ``m`` tries backends ``b0``, ``b1`` … in order."""
+    adapters = pytest.importorskip("portico_adapters.openai")
+    adapter = adapters.OpenAIAdapter
+    backends = [
+        Backend(
+            name=f"b{number}",
+            dialect="openai",
+            adapter=adapter,
+            settings=adapter.Settings(url=f"{url}/v1"),
+            timeouts=timeouts,
+            models=(),
+            place="",
+        )
+        for number, url in enumerate(urls)
+    ]
+    route = Route("m", tuple(Candidate(backend.name, "x") for backend in backends))
+    return Config(Grpc(), tuple(backends), Routes([route], [backend.name for backend in backends]))
+
+
+async def whole(gateway: Gateway) -> str:
+    """Ask unstreamed; return the answer's text."""
+    return (await gateway.chat(ask(), CallContext("r"))).completion.choices[0].message.content
+
+
+async def read(gateway: Gateway) -> str:
+    """Ask streamed; return the answer's text."""
+    async with contextlib.aclosing(gateway.stream(ask_stream(), CallContext("r"))) as responses:
+        return contents([response async for response in responses])
+
+
+Asking: TypeAlias = Callable[[Gateway], Awaitable[str]]
+ASKING: dict[str, Asking] = {"unstreamed": whole, "streamed": read}
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize(
+    ("asking", "script"),
+    [
+        ("unstreamed", [HANG]),
+        ("unstreamed", [head(), HANG]),
+        ("unstreamed", [head(), chunk(b'{"id":'), HANG]),
+        ("streamed", [HANG]),
+        ("streamed", [head(content_type="text/event-stream"), HANG]),
+        ("streamed", [*streamed([ROLE], end=False), HANG]),
+        ("streamed", [*streamed([ROLE, delta(content="Hel")], end=False), HANG]),
+    ],
+    ids=[
+        "before headers",
+        "after headers",
+        "in the body",
+        "s-before headers",
+        "s-after headers",
+        "s-role",
+        "s-text",
+    ],
+)
+async def test_leaving_closes_the_connection_to_the_backend(
+    binding: str, asking: str, script: list[Step]
+) -> None:
+    """Within a second, whatever the backend has sent by then; nobody else is tried."""
+    sent = asyncio.Event()
+    async with Upstream([*script[:-1], sent.set, HANG]) as upstream, Upstream(WHOLE) as other:
+        async with BINDINGS[binding](over([upstream.url, other.url])) as gateway:
+            task = asyncio.ensure_future(ASKING[asking](gateway))
+            await sent.wait()
+            task.cancel()
+            left = time.monotonic()
+            await upstream.closed()
+            assert time.monotonic() - left < 1
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert other.requests == []
+
+
+FAILS: dict[str, tuple[str, list[Step]]] = {
+    "it resets": ("unstreamed", [RESET]),
+    "it resets in the body": ("unstreamed", [head(), chunk(b'{"id":'), RESET]),
+    "it is overloaded": ("unstreamed", answer(b'{"error": {"message": "later"}}', 503)),
+    "it limits rates": ("streamed", answer(b'{"error": {"message": "slow down"}}', 429)),
+    "it fails": ("streamed", answer(b"<html>oops</html>", 500, content_type="text/html")),
+    "it refuses our key": ("streamed", answer(b'{"error": {"message": "bad key"}}', 401)),
+    "it resets before the first content": ("streamed", [*streamed([ROLE], end=False), RESET]),
+    "it ends before the first content": ("streamed", streamed([ROLE])),
+    "it sends an error as its first event": (
+        "streamed",
+        streamed([event({"error": {"message": "overloaded", "type": "server_error"}})]),
+    ),
+    "it is silent": ("unstreamed", [HANG]),
+    "it is silent behind its role": ("streamed", [*streamed([ROLE], end=False), HANG]),
+}
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize("how", FAILS)
+async def test_the_next_candidate_takes_over_when_a_backend_fails(binding: str, how: str) -> None:
+    """Refused, reset, silent, overloaded or broken: before the first content the caller never knows."""
+    asking, script = FAILS[how]
+    good = WHOLE if asking == "unstreamed" else streamed([ROLE, delta(content="hello"), *DONE])
+    async with Upstream(script) as bad, Upstream(good) as upstream:
+        async with BINDINGS[binding](over([bad.url, upstream.url], Timeouts(silence=0.2))) as gateway:
+            assert await ASKING[asking](gateway) == "hello"
+        assert len(bad.requests) == 1
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_the_next_candidate_takes_over_when_nobody_listens(binding: str) -> None:
+    """A backend that is not there costs no more than a connect."""
+    with refusing() as dead:
+        async with Upstream(WHOLE) as upstream, BINDINGS[binding](over([dead, upstream.url])) as gateway:
+            assert await whole(gateway) == "hello"
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize("end", [RESET, HANG])
+async def test_a_stream_that_breaks_ends_with_an_error(binding: str, end: Step) -> None:
+    """After the first content nobody takes over, and the caller keeps what came."""
+    async with (
+        Upstream([*streamed([ROLE, delta(content="Hel")], end=False), end]) as bad,
+        Upstream(WHOLE) as other,
+    ):
+        async with BINDINGS[binding](over([bad.url, other.url], Timeouts(silence=0.2))) as gateway:
+            stream = gateway.stream(ask_stream(), CallContext("r"))
+            assert contents([await anext(stream)]) == "Hel"
+            with pytest.raises(GatewayError) as caught:
+                await anext(stream)
+        assert caught.value.http_status == (504 if end is HANG else 502)
+        assert other.requests == []
+
+
+async def test_a_backend_that_says_it_is_alive_is_not_silent() -> None:
+    """Comments, as servers send them while a request waits in their queue, are signs of life."""
+    begun = head(content_type="text/event-stream")
+    alive = [step for _ in range(6) for step in (Pause(0.1), chunk(b": waiting\n\n"))]
+    rest = map(chunk, (ROLE, delta(content="hello"), *DONE, b""))
+    settings = Timeouts(silence=0.3)
+    async with (
+        Upstream([begun, *alive, *rest]) as upstream,
+        BINDINGS["direct"](over([upstream.url], settings)) as gateway,
+    ):
+        assert await read(gateway) == "hello"
