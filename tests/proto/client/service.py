@@ -38,18 +38,20 @@ class Call:
 
 
 class Service(GatewayServiceServicer):
-    """Every call plays ``script`` from its beginning."""
+    """Every call plays a script from its beginning."""
 
     def __init__(self) -> None:
         self.script: Sequence[Step] = ()
+        #: Instead of ``script``, for requests of a type.
+        self.scripts: dict[type[Message], Sequence[Step]] = {}
         #: Goes into the trailers of every call that ends.
         self.receipt: Receipt | None = None
         self.calls: list[Call] = []
         self._watch = Watch()
 
-    async def received(self) -> Call:
-        """Wait for a call."""
-        await self._watch.until(lambda: bool(self.calls), "a call")
+    async def received(self, count: int = 1) -> Call:
+        """Wait until ``count`` calls have come; return the last one."""
+        await self._watch.until(lambda: len(self.calls) >= count, f"{count} calls")
         return self.calls[-1]
 
     async def ended(self) -> Call:
@@ -60,22 +62,22 @@ class Service(GatewayServiceServicer):
 
     async def _unary(self, request: Message, context: Context) -> Any:
         with self._recorded(request, context):
-            async for message in self._play(context):
+            async for message in self._play(request, context):
                 return message
         raise AssertionError("the script has no message")
 
     # Coroutines that write: gRPC leaves a cancelled generator to the garbage collector.
     async def _streamed(self, request: Message, context: Context) -> None:
         with self._recorded(request, context):
-            async for message in self._play(context):
+            async for message in self._play(request, context):
                 await context.write(message)
 
     Chat = Complete = Embed = ListModels = GetModel = GetStatus = _unary
     Stream = StreamComplete = _streamed  # type: ignore[assignment]
 
-    async def _play(self, context: Context) -> AsyncIterator[Message]:
+    async def _play(self, request: Message, context: Context) -> AsyncIterator[Message]:
         context.set_trailing_metadata(self._trailers())
-        for step in self.script:
+        for step in self.scripts.get(type(request), self.script):
             if isinstance(step, asyncio.Event):
                 await step.wait()
             elif isinstance(step, GatewayError):

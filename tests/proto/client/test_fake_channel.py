@@ -114,7 +114,7 @@ def test_leaving_a_stream_cancels_its_rpc(channel: Any) -> None:
         _, _, rpc = channel.take_unary_stream(SERVICE.methods_by_name["Stream"])
         rpc.send_response(chat_stream("once ")[0])
         next(stream)
-    rpc.cancelled()
+    in_thread(rpc.cancelled).result(5)
     with pytest.raises(StreamClosedError):
         next(stream)
 

@@ -177,7 +177,7 @@ async def test_another_thread_may_close_a_stream(target: str, service: Service) 
         await service.received()
         stream.close()
         with pytest.raises(StreamClosedError):
-            await reading
+            await asyncio.wait_for(reading, 5)
     assert (await service.ended()).cancelled
 
 
@@ -189,7 +189,7 @@ async def test_closing_the_client_ends_its_calls(target: str, service: Service) 
     await service.received()
     client.close()
     with pytest.raises(UnavailableError):
-        await calling
+        await asyncio.wait_for(calling, 5)
     assert (await service.ended()).cancelled
 
 
