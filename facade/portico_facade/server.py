@@ -30,7 +30,8 @@ _IDLE: Final = 75.0
 
 _HEAD_BYTES: Final = 64 * 1024
 
-# Calls are spread over all addresses of a name, and none goes to a core that drains.
+# Of a target with several addresses all are called in turn, but for a core that drains.
+_SEVERAL: Final = ("dns:", "ipv4:", "ipv6:")
 _SPREAD: Final = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -97,7 +98,7 @@ async def stop_serving(app: FacadeApplication, server: Server, budget: float, hu
 
 def _options(target: str) -> list[tuple[str, int | str]]:
     options = channel_options()
-    if target.startswith("dns:"):
+    if target.startswith(_SEVERAL):
         import grpc_health.v1.health  # noqa: F401, PLC0415 - gRPC finds the health check in it
 
         options.append(("grpc.service_config", _SPREAD))

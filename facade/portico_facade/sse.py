@@ -76,7 +76,6 @@ class EventStream:
         now = self._loop.time()
         if now >= due:
             due = now + self._ping
-            # A client that is still busy with the last write is not waiting for a sign of life.
-            if not self._client.writing() and not self._client.closed():
+            if not self._client.closed():
                 self.send(_PING)
         self._timer = self._loop.call_at(due, self._look_back)

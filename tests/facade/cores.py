@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,8 +13,16 @@ from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
 from portico_core.service import GatewayServicer
 
 
+@dataclass(frozen=True)
+class Core:
+    """A running core."""
+
+    server: aio.Server
+    health: health.HealthServicer
+
+
 @contextlib.asynccontextmanager
-async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[aio.Server]:
+async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[Core]:
     """Run a core that listens on HOST:PORT or unix:/PATH."""
     server = aio.server(options=[("grpc.so_reuseport", 0)])
     add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
@@ -23,6 +32,6 @@ async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[aio.Server]:
     server.add_insecure_port(listen)
     await server.start()
     try:
-        yield server
+        yield Core(server, healthy)
     finally:
         await server.stop(None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc_health.v1 import health_pb2
 
 from portico.errors import invalid_request
 from portico.testing.gateway import FakeGateway
@@ -20,7 +21,7 @@ from portico_facade.config import Settings
 from portico_facade.server import serve
 from tests.facade.clients import PATIENCE, Client
 from tests.facade.cores import core
-from tests.facade.messages import ask, first, last, tokens
+from tests.facade.messages import ask, first, last, response, tokens
 
 CHAT = "/v1/chat/completions"
 
@@ -149,24 +150,48 @@ async def test_a_core_that_dies_in_mid_stream_ends_the_stream_with_an_error_even
     """Within a second."""
     gateway.on_stream = [first("one"), asyncio.Event()]
     async with served(target) as facade, facade.connect() as client:
-        async with core(gateway, target) as server:
+        async with core(gateway, target) as running:
             client.send("POST", CHAT, ask(stream=True))
             await client.head()
             await client.chunk()
             async with asyncio.timeout(1):
-                await server.stop(None)
+                await running.server.stop(None)
                 event = await client.chunk()
         assert b'data: {"error":{' in event
         assert b"gateway_unavailable" in event
         assert await client.chunk() == b""
 
 
-async def test_a_name_with_several_addresses_is_spread_over(gateway: FakeGateway) -> None:
-    """dns:///: round robin over healthy cores (here one)."""
-    port = _free_port()
+async def test_calls_are_spread_over_the_addresses_of_a_target() -> None:
+    """All of them in turn, except a core whose health says that it drains."""
+    ports = _free_ports(2)
+    gateways = [FakeGateway(), FakeGateway()]
+    for fake in gateways:
+        fake.on_chat = [response()]
+    async with (
+        core(gateways[0], f"127.0.0.1:{ports[0]}"),
+        core(gateways[1], f"127.0.0.1:{ports[1]}") as second,
+        served(f"ipv4:127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}") as facade,
+        facade.connect() as client,
+    ):
+        while not all(fake.calls for fake in gateways):
+            client.send("POST", CHAT, ask())
+            assert (await client.answer()).status == 200
+        await second.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        in_a_row = 0
+        while in_a_row < 10:
+            before = len(gateways[0].calls)
+            client.send("POST", CHAT, ask())
+            assert (await client.answer()).status == 200
+            in_a_row = in_a_row + 1 if len(gateways[0].calls) > before else 0
+
+
+async def test_a_name_is_resolved(gateway: FakeGateway) -> None:
+    """dns:///, as for a headless service."""
+    [port] = _free_ports(1)
     async with (
         core(gateway, f"127.0.0.1:{port}"),
-        served(f"dns:///127.0.0.1:{port}") as facade,
+        served(f"dns:///localhost:{port}") as facade,
         facade.connect() as client,
     ):
         client.send("POST", CHAT, ask())
@@ -202,6 +227,23 @@ async def test_a_signal_lets_running_requests_finish(
         rest = [chunk async for chunk in _chunks(client)]
         assert rest[-1] == b"data: [DONE]\n\n"
         assert await client.closed()
+        await facade.task
+
+
+async def test_a_client_that_is_still_reading_gets_the_rest_of_its_answer(
+    gateway: FakeGateway, target: str
+) -> None:
+    """A request is served when its last byte is on its way, not when it is written."""
+    content = "x" * 16_000_000
+    gateway.on_chat = [response(content)]
+    async with core(gateway, target), served(target) as facade, facade.connect() as client:
+        client.send("POST", CHAT, ask())
+        await gateway.ended()
+        head = await client.head()
+        stop()
+        await _refuses(facade)
+        body = await client.reader.readexactly(int(head.headers["content-length"]))
+        assert content.encode() in body
         await facade.task
 
 
@@ -263,7 +305,7 @@ async def _chunks(client: Client) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in taken]

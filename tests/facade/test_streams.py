@@ -1,6 +1,7 @@
 """Streams while they run: at once, pings, errors after the 200, slow clients."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -10,6 +11,9 @@ from portico.errors import upstream_failed
 from portico.gateway import CallContext
 from portico.testing.gateway import Ended, FakeGateway
 from portico.v1.gateway_pb2 import StreamRequest, StreamResponse
+from portico_facade.handler import Handler
+from portico_facade.sse import EventStream
+from portico_facade.upload import Upload
 from tests.facade.clients import PATIENCE, Client, Facade, facade
 from tests.facade.conftest import Start
 from tests.facade.messages import ask, first, last, response, tokens
@@ -189,16 +193,20 @@ async def test_a_client_that_does_not_read_is_not_read_for() -> None:
 
 
 async def test_a_client_that_reads_slowly_gets_everything() -> None:
-    """Far more than the sockets hold, and in longer than client_timeout; nobody else waits."""
+    """Far more than the sockets hold, in longer than client_timeout, and every event whole."""
     flood = Flood()
     async with facade(flood, client_timeout=0.3) as portico, portico.connect() as client:
         client.send("POST", CHAT, ask(stream=True))
+        await client.head()
         loop = asyncio.get_running_loop()
         begun, got = loop.time(), 0
         while loop.time() - begun < 1.0 or got < 8_000_000:
-            got += len(await client.reader.read(65536))
-            await asyncio.sleep(0.002)
-        assert (await portico.ask("GET", "/livez")).status == 200
+            event = await client.chunk()
+            assert event.startswith(b'data: {"')
+            assert event.endswith(b"}\n\n")
+            got += len(event)
+            # The pace is what is tested: the client is the slowest part.
+            await asyncio.sleep(0.0005)
         assert flood.calls[0].ended is None
 
 
@@ -213,6 +221,45 @@ async def test_a_client_that_does_not_take_a_whole_answer_is_dropped(
         async with asyncio.timeout(PATIENCE):
             await portico.app.facade.idle()
         assert await client.closed()
+
+
+@pytest.mark.parametrize("how", ["whole", "streamed", "failed", "left", "left a stream", "refused"])
+async def test_nothing_of_a_request_stays_behind(portico: Facade, gateway: FakeGateway, how: str) -> None:
+    """Neither the handler nor its timers, once the connection is closed."""
+    before = _parts()
+    async with portico.connect() as client:
+        match how:
+            case "whole" | "streamed":
+                client.send("POST", CHAT, ask(stream=how == "streamed"))
+                await client.answer()
+            case "failed":
+                gateway.on_stream = [first("one"), upstream_failed("The backend broke off.")]
+                client.send("POST", CHAT, ask(stream=True))
+                await client.answer()
+            case "left":
+                gateway.on_chat = [asyncio.Event()]
+                client.send("POST", CHAT, ask())
+                await gateway.received()
+            case "left a stream":
+                gateway.on_stream = [first("one"), asyncio.Event()]
+                client.send("POST", CHAT, ask(stream=True))
+                await client.head()
+            case "refused":
+                client.send("POST", CHAT, content_length="1000000000")
+                await client.answer()
+    async with asyncio.timeout(PATIENCE):
+        while portico.server._connections or portico.server.lingering or portico.app.facade.running:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    # The script's exceptions remember the frames that they went through.
+    gateway.on_stream = []
+    gc.collect()
+    assert [part for part in _parts() if part not in before] == []
+
+
+def _parts() -> list[object]:
+    """Return what requests are made of, of all that live."""
+    # By type(): isinstance would wake lazy objects of other libraries.
+    return [found for found in gc.get_objects() if issubclass(type(found), Handler | EventStream | Upload)]
 
 
 async def _chunks(client: Client) -> AsyncIterator[bytes]:
