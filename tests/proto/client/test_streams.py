@@ -194,6 +194,20 @@ async def test_closing_the_client_ends_its_calls(target: str, service: Service) 
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+async def test_closing_the_async_client_ends_its_calls(target: str, service: Service, streamed: bool) -> None:
+    """They fail; their tasks are not cancelled, since nobody did that."""
+    service.script = [asyncio.Event()]
+    client = AsyncClient(target)
+    call = client.stream("gpt-4", "hello").answer() if streamed else client.chat("gpt-4", "hello")
+    calling = asyncio.create_task(call)
+    await service.received()
+    await client.aclose()
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(calling, 5)
+    assert (await service.ended()).cancelled
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 async def test_cancelling_a_task_cancels_its_call(target: str, service: Service, streamed: bool) -> None:
     service.script = [asyncio.Event()]
     async with AsyncClient(target) as client:
