@@ -76,7 +76,7 @@ async def _next(
     source: AsyncGenerator[StreamResponse, None], attempt: Attempt, progress: Progress
 ) -> StreamResponse | None:
     """Wait for the next message of a stream. None: it is over, and whole."""
-    failure = upstream_failed("The backend's stream broke off before the answer was whole.")
+    failure: GatewayError | None = None
     try:
         with attempt.watchdog:
             return await anext(source)
@@ -87,7 +87,7 @@ async def _next(
     # What happens to a connection after the last finish_reason takes nothing from the answer.
     if progress.whole:
         return None
-    raise failure
+    raise failure or upstream_failed("The backend's stream broke off before the answer was whole.")
 
 
 def _joined(held: list[StreamResponse], model: str, served: Served) -> list[StreamResponse]:

@@ -41,8 +41,9 @@ class RoutingGateway:
         self._backends = backends.build(config.backends)
         self._catalog = Catalog(self._backends.values())
         self._models = Models(config.routes, self._catalog)
-        self._question_stages = stages.for_questions()
-        self._chat_stages = stages.for_chat(self._models)
+        self._status_stages = stages.for_questions()
+        self._question_stages = (self._refuse_when_draining, *stages.for_questions())
+        self._chat_stages = (self._refuse_when_draining, *stages.for_chat(self._models))
         self._started = time.monotonic()
         self._draining = False
         self._running = 0
@@ -65,14 +66,15 @@ class RoutingGateway:
         """Take no new calls, wait for the running ones, and close what was opened."""
         self.drain()
         await self.idle()
-        await self._catalog.aclose()
-        for backend in self._backends.values():
-            await backend.adapter.aclose()
+        async with contextlib.AsyncExitStack() as closing:
+            for backend in self._backends.values():
+                closing.push_async_callback(backend.adapter.aclose)
+            closing.push_async_callback(self._catalog.aclose)
 
     async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
         call = Call("Chat", context, request.headers, request.params)
         with self._settled(call):
-            await self._admit(call, self._chat_stages)
+            await _pass(call, self._chat_stages)
             return await dispatch.chat(call, self._backends)
 
     async def stream(
@@ -80,7 +82,7 @@ class RoutingGateway:
     ) -> AsyncGenerator[StreamResponse, None]:
         call = Call("Stream", context, request.headers, request.params)
         with self._settled(call):
-            await self._admit(call, self._chat_stages)
+            await _pass(call, self._chat_stages)
             async with contextlib.aclosing(dispatch.stream(call, self._backends)) as responses:
                 async for response in responses:
                     yield response
@@ -88,18 +90,19 @@ class RoutingGateway:
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         call = Call("ListModels", context, request.headers)
         with self._settled(call):
-            await self._admit(call, self._question_stages)
+            await _pass(call, self._question_stages)
             return ListModelsResponse(models=await self._models.all(context.remaining()))
 
     async def get_model(self, request: GetModelRequest, context: CallContext, /) -> GetModelResponse:
         call = Call("GetModel", context, request.headers)
         with self._settled(call):
-            await self._admit(call, self._question_stages)
+            await _pass(call, self._question_stages)
             return GetModelResponse(model=await self._models.one(request.id, context.remaining()))
 
     async def get_status(self, _request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         call = Call("GetStatus", context)
         with self._settled(call):
+            await _pass(call, self._status_stages)
             state = GatewayState.GATEWAY_STATE_SERVING
             if self._draining:
                 state = GatewayState.GATEWAY_STATE_DRAINING
@@ -111,11 +114,9 @@ class RoutingGateway:
                 backends=[backend.status() for backend in self._backends.values()],
             )
 
-    async def _admit(self, call: Call, admission: Sequence[stages.Stage]) -> None:
+    async def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
-        for stage in admission:
-            await stage(call)
 
     @contextlib.contextmanager
     def _settled(self, call: Call) -> Iterator[None]:
@@ -146,3 +147,8 @@ class RoutingGateway:
             self._running -= 1
             if not self._running:
                 self._idle.set()
+
+
+async def _pass(call: Call, through: Sequence[stages.Stage]) -> None:
+    for stage in through:
+        await stage(call)
