@@ -155,7 +155,7 @@ class ClientStream(IOStream):
         self.linger = True
         request_id = headers.new_request_id()
         body = render_error(error)
-        access.record(logging.INFO, status=error.http_status, id=request_id, error=error.code)
+        access.record(logging.INFO, status=error.http_status, request_id=request_id, error=error.code)
         head = (
             f"HTTP/1.1 {error.http_status} {http.HTTPStatus(error.http_status).phrase}\r\n"
             "Server: portico\r\nContent-Type: application/json\r\nConnection: close\r\n"

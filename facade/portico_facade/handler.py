@@ -224,7 +224,7 @@ def log_access(handler: RequestHandler) -> None:
             path=handler.request.path,
             status=handler.get_status(),
             ms=handler.elapsed_ms(),
-            id=handler.request_id,
+            request_id=handler.request_id,
             model=handler.model,
             stream=handler.streamed,
             bytes=handler.sent_bytes,

@@ -31,7 +31,7 @@ async def test_one_line_per_request_tells_what_it_was(
     answer = await portico.ask("POST", f"{CHAT}?key=secret", ask(), x_request_id="r 1")
     [logged] = lines(caplog)
     assert re.sub(r"ms=\d+\.\d ", "ms=_ ", logged) == (
-        f'method=POST path={CHAT} status=200 ms=_ id="r 1" model=gpt-4 stream=false bytes={len(answer.body)}'
+        f'method=POST path={CHAT} status=200 ms=_ request_id="r 1" model=gpt-4 stream=false bytes={len(answer.body)}'
     )
 
 
@@ -86,7 +86,7 @@ async def test_what_is_no_http_is_logged_too(portico: Facade, caplog: pytest.Log
         client.writer.write(b"HELO\r\n\r\n")
         answer = await client.answer()
     [logged] = lines(caplog)
-    assert logged == f"status=400 id={answer.headers['x-request-id']} error=malformed"
+    assert logged == f"status=400 request_id={answer.headers['x-request-id']} error=malformed"
 
 
 def test_what_a_caller_made_up_cannot_forge_a_line() -> None:

@@ -137,6 +137,7 @@ async def test_a_facade_that_closes_leaves_no_connection_open(start: Start) -> N
         refused.send("POST", CHAT, content_length="1000")
         assert (await refused.answer()).status == 413
         portico.server.stop()
-        await portico.server.close_all_connections()
+        async with asyncio.timeout(1):
+            await portico.server.close_all_connections()
         assert await idle.closed()
         assert not portico.server.lingering
