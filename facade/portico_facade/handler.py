@@ -195,6 +195,9 @@ def endpoint(
     async def guarded(self: H, /, *args: P.args, **kwargs: P.kwargs) -> None:
         self.task = asyncio.current_task()
         try:
+            # A client that left along with its request is not told of by `on_connection_close`.
+            if self.client.closed() or self.interrupted:
+                raise asyncio.CancelledError
             await method(self, *args, **kwargs)
         except (asyncio.CancelledError, StreamClosedError):
             if self.client_gone or self.client.closed():

@@ -31,7 +31,8 @@ async def test_one_line_per_request_tells_what_it_was(
     answer = await portico.ask("POST", f"{CHAT}?key=secret", ask(), x_request_id="r 1")
     [logged] = lines(caplog)
     assert re.sub(r"ms=\d+\.\d ", "ms=_ ", logged) == (
-        f'method=POST path={CHAT} status=200 ms=_ request_id="r 1" model=gpt-4 stream=false bytes={len(answer.body)}'
+        f'method=POST path={CHAT} status=200 ms=_ request_id="r 1" model=gpt-4 stream=false'
+        f" bytes={len(answer.body)}"
     )
 
 

@@ -151,6 +151,22 @@ async def test_a_client_that_leaves_in_mid_stream_ends_the_call(
         await portico.app.facade.idle()
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_client_that_leaves_along_with_its_request_costs_no_call(
+    portico: Facade, gateway: FakeGateway, method: str
+) -> None:
+    """Request and end arrive together: there is nobody to answer."""
+    gateway.on_chat, gateway.on_read = [asyncio.Event()], [asyncio.Event()]
+    async with portico.connect() as client:
+        client.send(method, CHAT if method == "POST" else "/v1/models", ask() if method == "POST" else None)
+        client.writer.close()
+    # What was sent later is answered, so what came before has been read.
+    assert (await portico.ask("GET", "/livez")).status == 200
+    async with asyncio.timeout(1):
+        await portico.app.facade.idle()
+    assert all(call.ended is Ended.CANCELLED for call in gateway.calls)
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4", "/readyz"])
 async def test_a_client_that_leaves_ends_the_calls_of_other_endpoints_too(
     portico: Facade, gateway: FakeGateway, path: str
