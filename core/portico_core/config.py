@@ -148,7 +148,7 @@ def _grpc(node: Node | None) -> Grpc:
 
 def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> Backend:
     if not _BACKEND_NAME.fullmatch(name):
-        raise node.error("is no name for a backend", "Use letters, digits, dot, dash and underscore.")
+        raise node.error("is no name for a backend", "Use letters, digits, dot, dash and underscore, 64 at most.")
     members = node.members()
     if "dialect" not in members:
         raise node.error("dialect is missing", f"Add `dialect: …`, one of {', '.join(sorted(adapters))}.")
