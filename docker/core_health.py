@@ -17,7 +17,7 @@ def main(target: str = "localhost:50051") -> str | None:
         try:
             answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=3)
         except grpc.RpcError as error:
-            return str(error)
+            return f"{error.code().name}: {error.details()}"
     serving = answer.status == HealthCheckResponse.SERVING
     return None if serving else HealthCheckResponse.ServingStatus.Name(answer.status)
 
