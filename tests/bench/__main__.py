@@ -94,8 +94,8 @@ def nginx(upstream: str, folder: Path) -> Iterator[Target]:
         f"""daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 2;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off;
-  upstream mock {{ server {upstream}; keepalive 256; }}
+  access_log off; keepalive_requests 10000000;
+  upstream mock {{ server {upstream}; keepalive 256; keepalive_requests 10000000; }}
   server {{
     listen 127.0.0.1:{port} reuseport backlog=1024;
     location / {{
