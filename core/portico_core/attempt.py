@@ -73,8 +73,8 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.watchdog.close()
-        cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
-        failure = self._failure(error) if isinstance(error, Exception) else None
+        failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
+        cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
         self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
         if failure is None:
@@ -90,7 +90,7 @@ class Attempt:
             return False
         return self._streamed or monotonic() < self.call.started + self.backend.timeouts.total
 
-    def _failure(self, error: Exception) -> GatewayError:
+    def _failure(self, error: BaseException) -> GatewayError:
         """Return the error as a GatewayError, and log what the operator should know of it."""
         request_id = self.call.context.request_id
         if not isinstance(error, GatewayError):
@@ -138,6 +138,18 @@ class Attempt:
             limit = timeouts.first_content
             self._first_content = End(self._started + limit, _took("its first content", limit))
             yield self._first_content
+
+
+def _is_ours_to_pass(error: BaseException) -> bool:
+    """Tell a caller who left, or a process that ends, from a failure of the attempt.
+
+    A cancellation that nobody asked for comes from inside of the adapter: passed on, it would end the
+    call without a word to its caller.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return not isinstance(error, Exception)
 
 
 def _took(what: str, seconds: float) -> Callable[[], GatewayError]:

@@ -115,18 +115,15 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
     mistakes = Mistakes()
     for name, node in members.items():
         if name not in _SECTIONS:
-            with mistakes:
-                raise node.error("is not known", did_you_mean(name, _SECTIONS))
+            mistakes.add(node.error("is not known", did_you_mean(name, _SECTIONS)))
     with mistakes:
         grpc = _grpc(members.get("grpc"))
     with mistakes:
         timeouts = dataclasses.replace(timeouts, **_given(Timeouts, members.get("timeouts")))
     named = members["backends"].members() if "backends" in members else {}
     if not named:
-        with mistakes:
-            raise root.error(
-                "backends is missing", "For a first try, write `backends: {dummy: {dialect: dummy}}`."
-            )
+        remedy = f"For a first try, write `{_WITHOUT_A_FILE}`."
+        mistakes.add(root.error("backends is missing", remedy))
     for name, node in named.items():
         with mistakes:
             backends.append(_backend(name, node, timeouts, known))
@@ -148,7 +145,8 @@ def _grpc(node: Node | None) -> Grpc:
 
 def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> Backend:
     if not _BACKEND_NAME.fullmatch(name):
-        raise node.error("is no name for a backend", "Use letters, digits, dot, dash and underscore, 64 at most.")
+        remedy = "Use letters, digits, dot, dash and underscore, 64 at most."
+        raise node.error("is no name for a backend", remedy)
     members = node.members()
     if "dialect" not in members:
         raise node.error("dialect is missing", f"Add `dialect: …`, one of {', '.join(sorted(adapters))}.")

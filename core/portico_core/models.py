@@ -51,7 +51,9 @@ class Models:
         for name, route in self._routes.exact.items():
             yield self._own(name, route.targets[0].backend)
         for backend, model in self._catalog.models():
-            yield self._listed(f"{backend}/{model.id}", backend, model)
+            name = f"{backend}/{model.id}"
+            if name not in self._routes.exact:
+                yield self._listed(name, backend, model)
 
     def _own(self, name: str, backend: str) -> Model:
         return Model(id=name, created=self._created, owned_by=backend, object="model")

@@ -109,7 +109,7 @@ class Routes:
             return candidates
         if name in listed:
             return (Candidate(listed[name], name),)
-        if self.default is not None:
+        if self.default is not None and name:
             return self.default.candidates(name)
         raise unknown_model(name)
 

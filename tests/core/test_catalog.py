@@ -105,13 +105,13 @@ async def test_all_that_routes_is_listed(binding: str) -> None:
             "b": Upstream(models=upstream_failed("down")),
             "c": Upstream(),
         },
-        {"gpt-4": ["b/x", "a/one"], "claude-*": ["a/*"]},
-        listed={"c": ["fixed"]},
+        {"gpt-4": ["b/x", "a/one"], "claude-*": ["a/*"], "c/routed": ["a/one"]},
+        listed={"c": ["fixed", "routed"]},
     )
     async with BINDINGS[binding](settings) as gateway:
         models = (await gateway.list_models(ListModelsRequest(), context())).models
-    assert [model.id for model in models] == ["gpt-4", "a/one", "c/fixed"]
-    own, theirs, fixed = models
+    assert [model.id for model in models] == ["gpt-4", "c/routed", "a/one", "c/fixed"]
+    own, _, theirs, fixed = models
     assert (own.owned_by, fixed.owned_by) == ("b", "c")
     assert own.created == fixed.created > 1_700_000_000
     assert (theirs.owned_by, theirs.created, theirs.extra_json) == ("vendor", 7, '{"x":1}')

@@ -1,5 +1,6 @@
 """The same cases against the gateway itself and over gRPC: what callers get, and what the receipt says."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from portico.adapter import UpstreamCall
 from portico.errors import (
     ErrorClass,
     GatewayError,
@@ -178,6 +180,11 @@ def refused(param: str) -> Callable[[Result], None]:
     return check
 
 
+def cancel_itself(_call: UpstreamCall) -> None:
+    """Raise what a library's own task may leave behind, though nobody cancelled the call."""
+    raise asyncio.CancelledError
+
+
 CHAT = {
     "an answer": Case(ask(), answered(A, [("a", "")]), {"a": [[answer()]]}),
     "the first candidate's answer, the second one is not asked": Case(
@@ -194,6 +201,9 @@ CHAT = {
     ),
     "the second candidate answers after the first one's adapter crashed": Case(
         ask(), answered(B, [("a", "GATEWAY"), ("b", "")]), {"a": [[KeyError("oops")]], "b": [[answer()]]}
+    ),
+    "the second candidate answers after the first one's adapter cancelled itself": Case(
+        ask(), answered(B, [("a", "GATEWAY"), ("b", "")]), {"a": [[cancel_itself]], "b": [[answer()]]}
     ),
     "the second candidate answers after the first was silent": Case(
         ask(),
@@ -350,6 +360,11 @@ STREAM = {
         ask_stream(),
         failed(504, "upstream_timeout", [("a", "CAPACITY"), ("b", "UPSTREAM")]),
         {"a": [[BUSY]], "b": [[SILENT]]},
+    ),
+    "an adapter that cancels itself in mid-stream is told as an internal error": Case(
+        ask_stream(),
+        broke_off(500, "internal_error", [("a", "GATEWAY")], "Hello"),
+        {"a": [[*WHOLE[:2], cancel_itself]]},
     ),
     "a crash in mid-stream is told as an internal error": Case(
         ask_stream(),

@@ -44,6 +44,10 @@ class Mistakes:
             self._messages.append(str(error))
         return isinstance(error, ConfigError)
 
+    def add(self, mistake: ConfigError) -> None:
+        """Collect a mistake that stops nothing else."""
+        self._messages.append(str(mistake))
+
     def report(self) -> None:
         """Raise what was collected, if anything was."""
         if self._messages:

@@ -30,8 +30,7 @@ def fill(kind: type[T], node: Node, *, skip: Collection[str] = ()) -> T:
     for field in dataclasses.fields(kind):
         needed = field.init and field.default is field.default_factory is dataclasses.MISSING
         if needed and (field.name not in written or written[field.name].absent):
-            with mistakes:
-                raise node.error(f"{field.name} is missing", f"Add `{field.name}: …` here.")
+            mistakes.add(node.error(f"{field.name} is missing", f"Add `{field.name}: …` here."))
     mistakes.report()
     try:
         return kind(**values)
@@ -46,10 +45,12 @@ def given(kind: type[Any], node: Node, *, skip: Collection[str] = ()) -> dict[st
     values: dict[str, Any] = {}
     mistakes = Mistakes()
     for name, member in node.members().items():
-        with mistakes:
-            if name not in known and name not in skip:
-                raise member.error("is not known", did_you_mean(name, [*skip, *known]))
-            if name not in skip and not member.absent:
+        if name in skip:
+            continue
+        if name not in known:
+            mistakes.add(member.error("is not known", did_you_mean(name, [*skip, *known])))
+        elif not member.absent:
+            with mistakes:
                 values[name] = value(types_of[name], member)
     mistakes.report()
     return values
