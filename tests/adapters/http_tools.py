@@ -1,4 +1,4 @@
-"""What the tests of HTTP share: a client, signs of life, a certificate, a server that does not read."""
+"""What the tests of HTTP share: a client, a certificate, a server that does not read."""
 
 import asyncio
 import socket
@@ -11,7 +11,6 @@ from typing import Self, cast
 import tornado
 
 from portico.adapter import Limits
-from portico.testing.watch import Watch
 from portico_adapters._http import HttpClient
 
 _ESTABLISHED = 1
@@ -34,20 +33,6 @@ async def post(http: HttpClient, body: bytes = b"{}", alive: Callable[[], None] 
     """Send a request and read its answer."""
     async with await http.send("POST", "/x", {"x-once": "2"}, body, alive=alive) as answer:
         return await answer.read()
-
-
-class Signs(Watch):
-    """Counts the signs of life of a backend."""
-
-    count = 0
-
-    def __call__(self) -> None:
-        self.count += 1
-        self.changed()
-
-    async def come(self, count: int) -> None:
-        """Wait until there were ``count``."""
-        await self.until(lambda: self.count >= count, f"{count} signs of life")
 
 
 def server_tls() -> ssl.SSLContext:

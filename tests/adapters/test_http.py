@@ -8,9 +8,10 @@ import pytest
 from portico.adapter import Limits
 from portico.errors import ErrorClass, GatewayError
 from portico.testing.upstream import Upstream
+from portico.testing.watch import Signs
 from portico.testing.wire import CLOSE, HANG, Script, answer, chunk, head, streamed
 from portico_adapters import _http
-from tests.adapters.http_tools import Signs, StuckServer, client, post, server_tls, trusting_tls
+from tests.adapters.http_tools import StuckServer, client, post, server_tls, trusting_tls
 
 OK = answer(b"ok")
 
@@ -137,7 +138,7 @@ async def test_cancelling_does_not_wait_for_the_other_side_of_tls(monkeypatch: p
 async def test_a_call_waits_for_a_free_connection_and_not_for_ever() -> None:
     """At the bound the next call goes over the first connection that is given back, or fails in time."""
     release = asyncio.Event()
-    limits = Limits(connections=1, connect_seconds=0.05)
+    limits = Limits(connections=1, connect_seconds=0.5)
     async with Upstream([release, *OK], OK) as upstream, client(upstream.url, limits) as http:
         first = asyncio.create_task(post(http))
         await upstream.received()
@@ -152,7 +153,7 @@ async def test_a_call_waits_for_a_free_connection_and_not_for_ever() -> None:
 
 async def test_a_cancelled_or_failed_call_gives_its_place_back() -> None:
     """After each of them there is room for one more."""
-    limits = Limits(connections=1, connect_seconds=0.05, answer_bytes=10)
+    limits = Limits(connections=1, answer_bytes=10)
     large = answer(b"x" * 11)
     async with Upstream([HANG], [CLOSE], large, OK) as upstream, client(upstream.url, limits) as http:
         call = asyncio.create_task(post(http))

@@ -27,3 +27,19 @@ class Watch:
                     await self._event.wait()
         except TimeoutError:
             raise AssertionError(f"waited {PATIENCE:g} s in vain: {what}") from None
+
+
+class Signs(Watch):
+    """Counts the signs of life of a backend: an ``UpstreamCall.alive``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+        self.changed()
+
+    async def come(self, count: int) -> None:
+        """Wait until there were ``count``."""
+        await self.until(lambda: self.count >= count, f"{count} signs of life")
