@@ -122,7 +122,16 @@ def _list(name: str, nested: Nested) -> Field:
             except MismatchError as mismatch:
                 raise mismatch.under(f"[{index}]") from None
 
-    return Field("an array of objects", read, lambda value, _: [nested.write(each) for each in value])
+    def write(value: Any, _: Any) -> object:
+        written = []
+        for index, each in enumerate(value):
+            try:
+                written.append(nested.write(each))
+            except MismatchError as mismatch:
+                raise mismatch.under(f"[{index}]") from None
+        return written
+
+    return Field("an array of objects", read, write)
 
 
 def _map(name: str, of: int) -> Field:
@@ -172,7 +181,7 @@ def _as_number(value: float) -> float:
 _VERBATIM: Final[tuple[str, Decode, Write]] = (
     "any value",
     _values.json_text,
-    lambda value, _: Raw(value),
+    lambda value, _: _values.carried(value),
 )
 _SCALARS: Final[dict[int, tuple[str, Decode, Write]]] = {
     FieldDescriptor.TYPE_STRING: ("a string", _values.string, _plain),

@@ -17,6 +17,7 @@ from msgspec.json import Decoder, encode
 
 _MEMBERS: Final = Decoder(dict[str, Raw])
 _ELEMENTS: Final = Decoder(list[Raw])
+_VALUE: Final = Decoder(Raw)
 
 _KINDS: Final = {
     '"': "a string",
@@ -46,6 +47,17 @@ def elements(text: Raw | bytes) -> list[Raw]:
         raise
     except ValueError as error:
         return [raw for _, raw in _split(_decoded(text, error))]
+
+
+def verbatim(text: str) -> Raw:
+    """Return a text to be put into JSON as it is, when it is one JSON value."""
+    try:
+        return _VALUE.decode(text)
+    except ValueError as error:
+        content = _decoded(Raw(text), error)
+        if len(elements(Raw(f"[{content}]"))) != 1:
+            raise
+        return Raw(content)
 
 
 def kind(text: Raw) -> str:

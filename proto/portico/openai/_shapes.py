@@ -91,7 +91,10 @@ class Shape:
             message.extra_json = encode(extra).decode()
 
     def write(self, message: Any) -> dict[str, object] | Raw:
-        """Return the JSON object for ``message``, as what msgspec encodes."""
+        """Return the JSON object for ``message``, as what msgspec encodes.
+
+        Raises ``MismatchError`` for a text that is carried as JSON and is none.
+        """
         written, extra = self.parts(message)
         return spliced(written, extra) if extra else written
 
@@ -102,10 +105,22 @@ class Shape:
         for each, value in message.ListFields():
             writer = self._writers.get(each.number)
             if writer is not None:
-                written[writer[0]] = writer[1](value, message)
+                member, write = writer
+                try:
+                    written[member] = write(value, message)
+                except MismatchError as mismatch:
+                    raise mismatch.under(f".{member}") from None
             elif each.name == _EXTRA:
                 extra = value
-        if extra and self._usual:
-            for member in self._usual.keys() & members(extra.encode()).keys():
+        if extra:
+            for member in self._usual.keys() & _members_of(extra).keys():
                 del written[member]
         return written, extra
+
+
+def _members_of(extra: str) -> Mapping[str, Raw]:
+    try:
+        return members(extra.encode())
+    except ValueError:
+        mismatch = MismatchError("Invalid", ": the text is not a JSON object.", "invalid_json")
+        raise mismatch.under(f".{_EXTRA}") from None

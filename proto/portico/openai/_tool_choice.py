@@ -83,7 +83,7 @@ def _allowed(value: ToolChoice) -> object:
     if value.allowed_tools.HasField("mode"):
         found["mode"] = value.allowed_tools.mode
     if value.allowed_tools.HasField("tools_json"):
-        found["tools"] = Raw(value.allowed_tools.tools_json)
+        found["tools"] = _values.carried(value.allowed_tools.tools_json)
     return {"type": "allowed_tools", "allowed_tools": found}
 
 
@@ -92,5 +92,5 @@ _WRITERS: Final[dict[str, Callable[[ToolChoice], object]]] = {
     "function_name": lambda value: {"type": "function", "function": {"name": value.function_name}},
     "custom_name": lambda value: {"type": "custom", "custom": {"name": value.custom_name}},
     "allowed_tools": _allowed,
-    "other_json": lambda value: Raw(value.other_json),
+    "other_json": lambda value: _values.carried(value.other_json),
 }

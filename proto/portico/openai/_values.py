@@ -11,7 +11,7 @@ from typing import Annotated, Final, TypeVar
 from msgspec import Meta, Raw
 from msgspec.json import Decoder
 
-from portico.openai._json import elements, kind, members
+from portico.openai._json import elements, kind, members, verbatim
 
 T = TypeVar("T")
 
@@ -103,6 +103,14 @@ def integer(raw: Raw) -> int | None:
 def json_text(raw: Raw) -> str | None:
     """Any value, verbatim."""
     return None if raw == _NULL else bytes(raw).decode()
+
+
+def carried(text: str) -> Raw:
+    """The way back from ``json_text``: a text goes into JSON as it is, if it is one value and no more."""
+    try:
+        return verbatim(text)
+    except ValueError:
+        raise MismatchError("Invalid", ": the text is not JSON.", "invalid_json") from None
 
 
 def obj(raw: Raw) -> dict[str, Raw] | None:

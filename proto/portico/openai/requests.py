@@ -30,7 +30,7 @@ def parse_chat(body: bytes) -> tuple[ChatCompletionParams, bool]:
         _require(params)
         return params, _is_set(stream, "stream")
     except MismatchError as mismatch:
-        raise invalid_request(str(mismatch), mismatch.path, mismatch.code) from None
+        raise _refused(mismatch) from None
     except RecursionError:
         raise _unreadable("It is nested too deep.") from None
     except UnicodeError:
@@ -43,15 +43,22 @@ def render_chat(params: ChatCompletionParams, *, model: str, stream: bool) -> by
     """Write the body for an upstream of OpenAI's dialect, which knows the model as ``model``.
 
     A stream is asked for its usage in any case: the gateway counts it, whoever wants to see it.
+    Raises GatewayError (400) where a text that is carried as JSON is none: a caller of gRPC can send
+    one, and could write members of any name with it.
     """
-    written, extra = _PARAMS.parts(params)
-    written["model"] = model
-    if stream:
-        options = StreamOptions()
-        options.CopyFrom(params.stream_options)
-        options.include_usage = True
-        written |= {"stream": True, "stream_options": _STREAM_OPTIONS.write(options)}
-    return bytes(spliced(written, extra))
+    try:
+        written, extra = _PARAMS.parts(params)
+        written["model"] = model
+        if stream:
+            options = StreamOptions()
+            options.CopyFrom(params.stream_options)
+            options.include_usage = True
+            written |= {"stream": True, "stream_options": _STREAM_OPTIONS.write(options)}
+        return bytes(spliced(written, extra))
+    except MismatchError as mismatch:
+        raise _refused(mismatch) from None
+    except RecursionError:
+        raise _unreadable("It is nested too deep.") from None
 
 
 def _members(body: bytes) -> dict[str, Raw]:
@@ -78,6 +85,10 @@ def _require(params: ChatCompletionParams) -> None:
     for index, message in enumerate(params.messages):
         if not message.HasField("role"):
             raise missing().under(f"messages[{index}].role")
+
+
+def _refused(mismatch: MismatchError) -> GatewayError:
+    return invalid_request(str(mismatch), mismatch.path, mismatch.code)
 
 
 def _unreadable(why: str) -> GatewayError:

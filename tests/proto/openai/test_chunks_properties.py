@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from portico.openai.chunks import ChunkParser, ChunkRenderer
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
 from portico.v1.gateway_pb2 import StreamResponse
-from tests.proto.openai.meaning import bare, streamed
-from tests.proto.openai.strategies import JSON, anything, objects
+from tests.proto.openai.meaning import HEADER, bare, streamed
+from tests.proto.openai.strategies import JSON, anything, known_members, objects
 
 thorough = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -40,12 +40,15 @@ plain_chunks: JSON = st.fixed_dictionaries(
     optional={"obfuscation": st.text(max_size=4)},
 )
 odd_chunks: JSON = st.builds(
-    lambda chunk, choices, usage: without(chunk, "choices", "usage") | {"choices": choices} | usage,
+    lambda chunk, choices, usage: without(chunk, "choices", "usage", *HEADER) | {"choices": choices} | usage,
     objects(ChatChunk.DESCRIPTOR, True),
     st.lists(odd_choices | plain_choices, max_size=2),
     usages,
 )
-heads: JSON = objects(ChunkHeader.DESCRIPTOR)
+# A chunk is what two messages hold: neither has the other's members where it has unknown ones.
+heads: JSON = objects(ChunkHeader.DESCRIPTOR).map(
+    lambda head: without(head, *known_members(ChatChunk.DESCRIPTOR))
+)
 streams: JSON = st.tuples(heads, heads).flatmap(
     lambda two: st.lists(
         st.builds(lambda head, chunk: head | chunk, st.sampled_from(two), plain_chunks | odd_chunks),

@@ -1,9 +1,12 @@
 """Chat requests that are refused: the words, and the name of the member."""
 
+from typing import Any
+
 import pytest
 
 from portico.errors import ErrorClass, GatewayError
-from portico.openai.requests import parse_chat
+from portico.openai.requests import parse_chat, render_chat
+from portico.v1.chat_pb2 import ChatCompletionParams
 
 HEAD = '{"model":"m","messages":[{"role":"user"}]'
 
@@ -126,6 +129,25 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     assert (caught.value.http_status, caught.value.param) == (400, None)
     assert len(caught.value.message) < 200
     assert "body" in caught.value.message
+
+
+INJECTIONS = {
+    "tools[0].function.parameters": {"tools": [{"function": {"parameters_json": '{}},"model":"dear"'}}]},
+    "response_format.json_schema.schema": {"response_format": {"json_schema": {"schema_json": ""}}},
+    "messages[0].extra_json": {"messages": [{"extra_json": "[]"}]},
+    "extra_json": {"extra_json": '{"a":1},"model":"dear"}'},
+    "tool_choice": {"tool_choice": {"other_json": '{"a":"\\ud83d"},"model":"dear"'}},
+    "moderation": {"moderation_json": "[" * 200_000},
+}
+
+
+@pytest.mark.parametrize(("param", "fields"), INJECTIONS.items(), ids=INJECTIONS)
+def test_a_text_that_is_no_json_is_not_sent_on(param: str, fields: dict[str, Any]) -> None:
+    """A caller of gRPC could write any member with it, past every check of the gateway."""
+    with pytest.raises(GatewayError) as caught:
+        render_chat(ChatCompletionParams(**fields), model="m", stream=False)
+    assert caught.value.http_status == 400
+    assert caught.value.param in (param, None)
 
 
 def test_the_answer_to_a_wrong_body_says_what_and_where() -> None:
