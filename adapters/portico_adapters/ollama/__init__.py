@@ -1,0 +1,139 @@
+"""Ollama's own API: /api/chat, /api/generate, /api/embed and /api/tags.
+
+Its OpenAI surface (/v1) would need no adapter of its own. But that one knows neither num_ctx nor
+keep_alive and the other options, drops parameters without a word, and hides how a stream broke.
+
+The translation is pure and stands beside this file: one module per endpoint, with both directions.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import ClassVar, Final, TypeVar
+
+import portico
+from portico.adapter import CompletionCall, EmbeddingCall, Limits, P, Upstream, UpstreamCall
+from portico.errors import upstream_failed
+from portico.v1.gateway_pb2 import (
+    ChatResponse,
+    CompleteResponse,
+    EmbedResponse,
+    StreamCompleteResponse,
+    StreamResponse,
+)
+from portico.v1.headers_pb2 import Header
+from portico.v1.models_pb2 import Model
+from portico_adapters._http import Answer, HttpClient
+from portico_adapters.ollama.chat_answer import ChatStream, completion_of
+from portico_adapters.ollama.chat_request import chat_body
+from portico_adapters.ollama.embeddings import embed_body, embeddings_of
+from portico_adapters.ollama.errors import error_of
+from portico_adapters.ollama.models import models_of
+from portico_adapters.ollama.settings import OllamaSettings, sendable
+from portico_adapters.ollama.stream import Translator
+from portico_adapters.ollama.text import TextStream, text_body, text_of
+
+R = TypeVar("R", bound=StreamResponse | StreamCompleteResponse)
+
+# The backend's headers that concern the caller, by their beginnings: ollama.com and proxies have some.
+_FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
+
+
+class OllamaAdapter:
+    """Speaks POST /api/chat, /api/generate and /api/embed, and GET /api/tags.
+
+    The caller's headers are not passed on; the backend sees the gateway's key and ``x-request-id``.
+    """
+
+    Settings: ClassVar[type[OllamaSettings]] = OllamaSettings
+
+    def __init__(self, _name: str, settings: OllamaSettings, limits: Limits) -> None:
+        headers = {"user-agent": f"portico/{portico.__version__}"}
+        if settings.api_key:
+            headers["authorization"] = f"Bearer {settings.api_key.reveal()}"
+        self._http = HttpClient(settings.url, headers, limits)
+        self._settings = settings
+        self._limits = limits
+
+    async def chat(self, call: UpstreamCall, /) -> ChatResponse:
+        body = chat_body(call, self._settings, stream=False)
+        async with await self._post("/api/chat", body, call) as answer:
+            completion = completion_of(await answer.read(), call)
+            return ChatResponse(completion=completion, headers=_for_callers(answer))
+
+    async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        body = chat_body(call, self._settings, stream=True)
+        translator = Translator(StreamResponse, ChatStream(call), self._limits.answer_bytes)
+        async with (
+            await self._post("/api/chat", body, call) as answer,
+            aclosing(_messages(answer, translator)) as messages,
+        ):
+            async for message in messages:
+                yield message
+
+    async def complete(self, call: CompletionCall, /) -> CompleteResponse:
+        body = text_body(call, self._settings, stream=False)
+        async with await self._post("/api/generate", body, call) as answer:
+            completion = text_of(await answer.read(), call)
+            return CompleteResponse(completion=completion, headers=_for_callers(answer))
+
+    async def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
+        body = text_body(call, self._settings, stream=True)
+        translator = Translator(StreamCompleteResponse, TextStream(call), self._limits.answer_bytes)
+        async with (
+            await self._post("/api/generate", body, call) as answer,
+            aclosing(_messages(answer, translator)) as messages,
+        ):
+            async for message in messages:
+                yield message
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        body = embed_body(call, self._settings)
+        async with await self._post("/api/embed", body, call) as answer:
+            embeddings = embeddings_of(await answer.read(), call)
+            return EmbedResponse(embeddings=embeddings, headers=_for_callers(answer))
+
+    async def list_models(self, _headers: Sequence[Header], /) -> Sequence[Model]:
+        async with await self._send("GET", "/api/tags", {}, b"", lambda: None) as answer:
+            return models_of(await answer.read())
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _post(self, path: str, body: bytes, call: Upstream[P]) -> Answer:
+        headers = {"content-type": "application/json"}
+        if sendable(call.request_id):
+            headers["x-request-id"] = call.request_id
+        return await self._send("POST", path, headers, body, call.alive)
+
+    async def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, alive: Callable[[], None]
+    ) -> Answer:
+        """Return an answer of success; raise for any other."""
+        answer = await self._http.send(method, path, headers, body, alive=alive)
+        if 200 <= answer.status < 300:
+            return answer
+        async with answer:
+            if answer.status < 400:
+                raise upstream_failed(
+                    "The backend redirects, which the gateway does not follow.", f"status {answer.status}"
+                )
+            raise error_of(answer.status, await answer.read_error(), answer.headers)
+
+
+async def _messages(answer: Answer, translator: Translator[R]) -> AsyncGenerator[R, None]:
+    """Yield what each read brings, until the answer is whole or the backend ends it."""
+    headers = _for_callers(answer)
+    async for data in answer:
+        for message in translator.feed(data):
+            message.headers.extend(headers)
+            headers = []
+            yield message
+        if translator.done:
+            await answer.finish()
+            return
+    for message in translator.close():
+        yield message
+
+
+def _for_callers(answer: Answer) -> list[Header]:
+    return [header for header in answer.headers if header.name.startswith(_FOR_CALLERS)]
