@@ -52,12 +52,13 @@ def forwarded(headers: HTTPHeaders) -> list[Header]:
     connection = headers.get("Connection")
     if connection is not None:
         dropped |= {token.strip().title() for token in connection.split(",")}
-    kept = [
-        Header(name=name.lower(), value=value.encode("latin-1"))
-        for name, value in headers.get_all()
-        if name not in dropped
-    ]
-    if sum(len(header.name) + len(header.value) for header in kept) > MAX_HEADER_BYTES:
+    kept: list[Header] = []
+    size = 0
+    for name, value in headers.get_all():
+        if name not in dropped:
+            size += len(name) + len(value)
+            kept.append(Header(name=name.lower(), value=value.encode("latin-1")))
+    if size > MAX_HEADER_BYTES:
         raise headers_too_large()
     return kept
 
