@@ -19,7 +19,7 @@ from portico.openai._values import MismatchError
 _EXTRA: Final = "extra_json"
 
 Usual = Mapping[type[Message], Mapping[str, object]]
-_NOTHING_USUAL: Final[Usual] = {}
+_NONE: Final[Usual] = {}
 
 
 class Shapes:
@@ -30,9 +30,9 @@ class Shapes:
     by the class of the message; a usual ``object`` is written whatever the message says.
     """
 
-    def __init__(self, *, lenient: bool, usual: Usual = _NOTHING_USUAL) -> None:
+    def __init__(self, *, lenient: bool, usual: Usual = _NONE) -> None:
         self._lenient = lenient
-        self._usual = {of.DESCRIPTOR.full_name: members for of, members in usual.items()}
+        self._usual = {of.DESCRIPTOR.full_name: always for of, always in usual.items()}
         self._made: dict[str, Shape] = {}
 
     def __getitem__(self, of: Descriptor) -> "Shape":
@@ -52,7 +52,7 @@ class Shape:
         self._lenient = lenient
         self._usual = usual
         #: By the name of the JSON member.
-        self.readers: dict[str, Read] = {}
+        self._readers: dict[str, Read] = {}
         #: By the number of the field: the JSON member, and what makes its value.
         self._writers: dict[int, tuple[str, Write]] = {}
 
@@ -68,7 +68,7 @@ class Shape:
             if member != "object" or member not in self._usual:
                 self._writers[each.number] = (member, made.write)
         for member, several in forms.items():
-            self.readers[member] = several[0].read if len(several) == 1 else one_of(several)
+            self._readers[member] = several[0].read if len(several) == 1 else one_of(several)
 
     def read(self, found: Mapping[str, Raw], message: Any) -> None:
         """Read the members of a JSON object into ``message``.
@@ -77,7 +77,7 @@ class Shape:
         """
         extra = {}
         for member, raw in found.items():
-            reader = self.readers.get(member)
+            reader = self._readers.get(member)
             if reader is None:
                 extra[member] = raw
                 continue
