@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-_ON_BOTH_LOOPS = {"test_backend_over_http", "test_cancel", "test_gateway", "test_server"}
+_ON_BOTH_LOOPS = {"test_backend_over_http", "test_cancel", "test_chat", "test_server", "test_stream"}
 
 
 def pytest_asyncio_loop_factories(
