@@ -33,6 +33,7 @@ _NOT_RETURNED: Final = frozenset(
         *("connection", "keep-alive", "proxy-authenticate", "proxy-connection"),
         *("te", "trailer", "transfer-encoding", "upgrade", "date", "server", "set-cookie"),
         *("content-encoding", "content-length", "content-type", "retry-after", "retry-after-ms"),
+        *("vary", "cache-control", "etag", "location", "alt-svc", "strict-transport-security"),
         *("x-request-id", "x-should-retry", "openai-processing-ms", "x-portico-model", "x-portico-attempts"),
     }
 )
@@ -98,13 +99,10 @@ def authorization(headers: HTTPHeaders) -> str | None:
 def returned(headers: Iterable[Header]) -> Iterator[tuple[str, str]]:
     """Give those of a backend's headers that may stand in our answer."""
     for header in headers:
-        value = header.value.decode("latin-1")
-        if (
-            header.name.lower() not in _NOT_RETURNED
-            and _NAME.fullmatch(header.name)
-            and _VALUE.fullmatch(value)
-        ):
-            yield header.name, value
+        name, value = header.name.lower(), header.value.decode("latin-1")
+        ours = name in _NOT_RETURNED or name.startswith("access-control-")
+        if not ours and _NAME.fullmatch(name) and _VALUE.fullmatch(value):
+            yield name, value
 
 
 def of_error(error: GatewayError) -> Iterator[tuple[str, str]]:

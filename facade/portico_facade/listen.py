@@ -27,7 +27,7 @@ def listening(address: str) -> Iterator[tuple[list[socket.socket], str]]:
             path = address.removeprefix("unix:")
             # Who may use it is decided by its folder and group: a proxy has a user of its own.
             sockets = [stack.enter_context(bind_unix_socket(path, mode=0o660, backlog=_BACKLOG))]
-            stack.callback(_remove, path)
+            stack.callback(_remove, path, os.stat(path).st_ino)
             yield sockets, address
         else:
             host, _, port = address.rpartition(":")
@@ -55,6 +55,8 @@ def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.soc
     return sockets
 
 
-def _remove(path: str) -> None:
+def _remove(path: str, inode: int) -> None:
+    """Take the file away, unless another server has put its own there."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        if os.stat(path).st_ino == inode:
+            os.unlink(path)

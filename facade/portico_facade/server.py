@@ -24,9 +24,9 @@ DRAIN: Final = 30.0
 # Seconds that requests which were cut have to tell their clients so.
 _LAST_WORDS: Final = 1.0
 
-# Seconds in which the headers of a request must have come; an idle connection is kept as long. More than
-# the 60 s of common load balancers, which would otherwise send requests into a closing connection.
-_IDLE: Final = 75.0
+#: Seconds in which the headers of a request must have come; an idle connection is kept as long. More than
+#: the 60 s of common load balancers, which would otherwise send requests into a closing connection.
+IDLE: Final = 75.0
 
 _HEAD_BYTES: Final = 64 * 1024
 
@@ -58,24 +58,28 @@ async def serve(
         server = make_server(app)
         with listening(listen or settings.listen) as (sockets, address), _stop_signals() as (stop, hurry):
             server.add_sockets(sockets)
-            ready(address)
-            await stop.wait()
-            await stop_serving(app, server, drain, hurry)
+            try:
+                ready(address)
+                await stop.wait()
+                await drained(app, server, drain, hurry)
+            finally:
+                server.stop()
+                await server.close_all_connections()
 
 
-def make_server(app: FacadeApplication) -> Server:
+def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:
     """Return a server of the application that does not listen yet."""
     return Server(
         app,
         client_timeout=app.facade.settings.client_timeout,
         max_header_size=_HEAD_BYTES,
-        idle_connection_timeout=_IDLE,
+        idle_connection_timeout=idle,
         # `Upload` sets the limit; Tornado would answer without a body.
         max_body_size=2**62,
     )
 
 
-async def stop_serving(app: FacadeApplication, server: Server, budget: float, hurry: asyncio.Event) -> None:
+async def drained(app: FacadeApplication, server: Server, budget: float, hurry: asyncio.Event) -> None:
     """Take no more connections, let the running requests end, cut those that last too long."""
     app.facade.draining = True
     server.stop()
@@ -93,7 +97,6 @@ async def stop_serving(app: FacadeApplication, server: Server, budget: float, hu
         hurried.cancel()
         idle.cancel()
         await asyncio.gather(hurried, idle, return_exceptions=True)
-    await server.close_all_connections()
 
 
 def _options(target: str) -> list[tuple[str, int | str]]:

@@ -13,7 +13,7 @@ from portico.testing.gateway import FakeGateway
 from portico_facade.app import FacadeApplication, make_app
 from portico_facade.config import Settings
 from portico_facade.connection import Server
-from portico_facade.server import make_server
+from portico_facade.server import IDLE, make_server
 
 #: Longer than anything here takes; a test that waits so long has failed.
 PATIENCE = 10.0
@@ -52,10 +52,10 @@ class Facade:
 
 
 @contextlib.asynccontextmanager
-async def facade(gateway: FakeGateway, **settings: Any) -> AsyncIterator[Facade]:
+async def facade(gateway: FakeGateway, idle: float = IDLE, **settings: Any) -> AsyncIterator[Facade]:
     """Run a facade; ``settings`` are those of ``Settings``."""
     app = make_app(gateway, Settings(**settings))
-    server = make_server(app)
+    server = make_server(app, idle)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     port = sockets[0].getsockname()[1]

@@ -114,6 +114,14 @@ async def test_headers_without_an_end_are_431(portico: Facade) -> None:
         assert await client.closed()
 
 
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/chat/completions HTTP/1.1\r\nHost: por"])
+async def test_a_connection_without_a_whole_request_is_closed_in_time(start: Start, sent: bytes) -> None:
+    """Idle, or with headers that do not end."""
+    async with start(idle=0.1) as portico, portico.connect() as client:
+        client.writer.write(sent)
+        assert await client.closed()
+
+
 async def test_answers_are_not_cached(portico: Facade) -> None:
     """No etag: the list of models is made anew for every caller."""
     answer = await portico.ask("GET", "/v1/models")
