@@ -3,17 +3,14 @@
 import json
 from pathlib import Path
 
-from portico.adapter import Adapter, Limits, UpstreamCall
+from portico.adapter import Adapter, Limits
 from portico.testing.contract import Exchange
 from portico.testing.upstream_contract import UpstreamContract
-from portico.v1.chat_pb2 import ChatCompletionParams
-from portico.v1.message_pb2 import ChatMessage
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
+from tests.adapters.openai_tools import CALL, WIRE
 
-WIRE = Path(__file__).parent / "wire" / "openai"
-CALL = UpstreamCall(
-    ChatCompletionParams(model="gpt-4", messages=[ChatMessage(role="user", content="Hello?")]), "gpt-4o-mini"
-)
+# Plain text first, as the contract wants it.
+_ANSWERS = sorted(WIRE.glob("*.json"), key=lambda file: (file.stem != "text", file))
 
 
 def _exchange(answer: Path) -> Exchange:
@@ -26,7 +23,7 @@ class TestOpenAI(UpstreamContract):
     """With every pair of answers below wire/."""
 
     exchanges = tuple(
-        map(_exchange, sorted(WIRE.glob("*.json"), key=lambda file: (file.stem != "text", file)))
+        map(_exchange, sorted(WIRE.glob("*.json"), key=lambda each: (each.stem != "text", each)))
     )
     models = b'{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1}]}'
 

@@ -1,0 +1,24 @@
+"""Our own adapters are found as third parties' are."""
+
+from importlib.metadata import entry_points
+
+import pytest
+
+from portico.adapter import Adapter, Limits
+from portico.config import fill, parse
+from portico_adapters.dummy import DummyAdapter
+from portico_adapters.openai import OpenAIAdapter
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected", "members"),
+    [("dummy", DummyAdapter, "{}"), ("openai", OpenAIAdapter, "{url: http://localhost:8080/v1}")],
+)
+async def test_a_dialect_names_its_adapter(dialect: str, expected: type[Adapter], members: str) -> None:
+    """Its settings can be filled from a configuration, and making it opens nothing."""
+    (entry,) = entry_points(group="portico.adapters", name=dialect)
+    found = entry.load()
+    assert found is expected
+    adapter = found("name", fill(found.Settings, parse(members, "portico.yaml", {})), Limits())
+    assert isinstance(adapter, Adapter)
+    await adapter.aclose()

@@ -1,0 +1,236 @@
+"""The adapter for OpenAI's dialect: what it sends, and what it makes of servers' oddities."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import portico
+from portico.adapter import Adapter, Limits
+from portico.config import ConfigError, fill, parse
+from portico.errors import ErrorClass, GatewayError
+from portico.secret import Secret
+from portico.testing.contract import messages_of
+from portico.testing.wire import HANG, answer, chunk, head, streamed
+from portico.v1.gateway_pb2 import StreamResponse
+from portico_adapters.openai import OpenAISettings
+from tests.adapters.openai_tools import CALL, WIRE, backend
+
+TEXT, ANSWER = (WIRE / "text.txt").read_bytes(), (WIRE / "text.json").read_bytes()
+LIMITS = [("x-ratelimit-remaining-tokens", "7"), ("retry-after-ms", "20"), ("openai-processing-ms", "3")]
+
+
+async def test_the_backend_sees_our_key_and_the_request_id_and_nothing_of_the_caller() -> None:
+    """The caller's headers stay here; the model has the backend's name."""
+    async with backend(answer(ANSWER), key="ours", headers={"OpenAI-Organization": "o"}) as (
+        adapter,
+        upstream,
+    ):
+        await adapter.chat(CALL)
+        request = upstream.requests[0]
+        assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+        assert request.json() == {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello?"}]}
+        assert {**request.headers, "host": "", "content-length": ""} == {
+            "host": "",
+            "content-length": "",
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "authorization": "Bearer ours",
+            "content-type": "application/json",
+            "openai-organization": "o",
+            "user-agent": f"portico/{portico.__version__}",
+            "x-request-id": "req-1",
+        }
+
+
+async def test_a_stream_is_asked_for_with_its_usage() -> None:
+    """Whether or not the caller wants to see it. Without a key none is sent."""
+    async with backend(streamed(TEXT)) as (adapter, upstream):
+        await messages_of(adapter, CALL)
+        request = upstream.requests[0]
+        assert request.json()["stream"] is True
+        assert request.json()["stream_options"] == {"include_usage": True}
+        assert request.headers["accept"] == "text/event-stream"
+        assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize("request_id", ["a\r\nx-evil: 1", "ä", "\t"])
+async def test_a_request_id_that_no_header_can_hold_is_left_out(request_id: str) -> None:
+    """The call goes on without it."""
+    async with backend(answer(ANSWER)) as (adapter, upstream):
+        await adapter.chat(replace(CALL, request_id=request_id))
+        assert "x-request-id" not in upstream.requests[0].headers
+        assert "x-evil" not in upstream.requests[0].headers
+
+
+async def test_the_caller_may_see_the_rate_limits() -> None:
+    """On answers, on the first message of a stream, and on errors."""
+    error = b'{"error":{"message":"slow down"}}'
+    answers = (answer(ANSWER, 200, LIMITS), streamed(TEXT, 200, LIMITS, size=99), answer(error, 429, LIMITS))
+    async with backend(*answers) as (adapter, _):
+        unstreamed = await adapter.chat(CALL)
+        first, *others = await messages_of(adapter, CALL)
+        caught = await failure(adapter)
+    for shown in (unstreamed.headers, first.headers):
+        assert {header.name for header in shown} == {"x-ratelimit-remaining-tokens", "retry-after-ms"}
+    assert not any(message.headers for message in others)
+    assert [header.name for header in caught.headers] == ["x-ratelimit-remaining-tokens"]
+    assert caught.retry_after == 0.02
+
+
+async def test_models_come_from_the_list() -> None:
+    """GET /models; a failure of it is an error as any other."""
+    models = b'{"object":"list","data":[{"id":"a","owned_by":"b"},{"id":"c"}]}'
+    async with backend(answer(models), answer(b"{}", 500), answer(b"[3]")) as (adapter, upstream):
+        assert [model.id for model in await adapter.list_models(())] == ["a", "c"]
+        assert (upstream.requests[0].method, upstream.requests[0].path) == ("GET", "/v1/models")
+        for _ in range(2):
+            with pytest.raises(GatewayError) as caught:
+                await adapter.list_models(())
+            assert caught.value.error_class is ErrorClass.UPSTREAM
+
+
+# Body of an answer of status 200 -> what the caller hears of it.
+ERRORS_IN_200 = {
+    "OpenAI's": (b'{"error":{"message":"No such tool","type":"invalid_request_error"}}', 400, "No such tool"),
+    "with a status as code": (b'{"error":{"message":"Slow","code":429}}', 429, "The backend's rate limit"),
+    "padded with blanks": (b"\n \n\n" + b'{"error":"broken"}', 502, "The backend failed"),
+    "no completion": (b"Hello!", 502, "not what was asked for"),
+    "a list": (b"[]", 502, "not what was asked for"),
+    "nothing": (b"", 502, "not what was asked for"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "message"), ERRORS_IN_200.values(), ids=ERRORS_IN_200)
+async def test_an_error_in_an_answer_of_status_200_is_one(body: bytes, status: int, message: str) -> None:
+    """Unstreamed."""
+    async with backend(answer(body)) as (adapter, _):
+        error = await failure(adapter)
+    assert error.http_status == status
+    assert message in error.message
+
+
+async def test_an_answer_may_be_padded_with_blanks() -> None:
+    """Servers send them to keep the connection open."""
+    async with backend(streamed(b"\n   \n" * 50 + ANSWER, content_type="application/json", size=64)) as (
+        adapter,
+        _,
+    ):
+        assert (await adapter.chat(CALL)).completion.id == "chatcmpl-A1"
+
+
+# What a server answers to a wish for a stream -> what the caller hears of it.
+NO_STREAMS = {
+    "an error of JSON": (b'{"error":{"message":"No.","type":"invalid_request_error"}}', 400, "No."),
+    "a whole answer": (ANSWER, 502, "did not answer with a stream"),
+    "a page": (b"<!DOCTYPE html>\n<title>Welcome</title>", 502, "did not answer with a stream"),
+    "comments alone": (b": wait\n\n: wait\n\n", 502, "did not answer with a stream"),
+    "nothing": (b"", 502, "did not answer with a stream"),
+    "an event of no JSON": (b"data: Hello!\n\n", 502, "an event that is no chunk"),
+    "an event that is no object": (b"data: [1]\n\n", 502, "an event that is no chunk"),
+    "half an event": (b'data: {"id":"a","cho', 502, "an event that is no chunk"),
+}
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "text/html"])
+@pytest.mark.parametrize(("body", "status", "message"), NO_STREAMS.values(), ids=NO_STREAMS)
+async def test_what_is_no_stream_is_an_error(
+    body: bytes, status: int, message: str, content_type: str
+) -> None:
+    """Whatever it says that it is: servers are not to be trusted with that."""
+    async with backend(streamed(body, content_type=content_type, size=7)) as (adapter, _):
+        error = await failure(adapter, stream=True)
+    assert error.http_status == status
+    assert message in error.message
+
+
+async def test_an_error_in_mid_stream_comes_behind_what_was_sent_before_it() -> None:
+    """Even when one read brought both."""
+    async with backend(streamed((WIRE / "error_in_stream.txt").read_bytes())) as (adapter, _):
+        stream = adapter.stream(CALL)
+        assert said(await anext(stream)) == "So far"
+        with pytest.raises(GatewayError) as caught:
+            await anext(stream)
+    assert (caught.value.error_class, caught.value.http_status) == (ErrorClass.UPSTREAM, 502)
+    assert caught.value.detail == "The server had an error while processing your request."
+
+
+async def test_a_header_that_changes_starts_a_new_message() -> None:
+    """Each message says what holds for its chunks; within one read too."""
+    async with backend(streamed((WIRE / "header_changes.txt").read_bytes())) as (adapter, _):
+        messages = await messages_of(adapter, CALL)
+    assert [(message.header.system_fingerprint, said(message)) for message in messages] == [
+        ("", ""),
+        ("fp_1", "One"),
+        ("fp_2", " two"),
+    ]
+
+
+async def test_what_follows_done_is_dropped_and_the_connection_kept() -> None:
+    """The stream ends with it, though the body does not yet."""
+    body = (WIRE / "after_done.txt").read_bytes()
+    async with backend(streamed(body), streamed(body, size=50)) as (adapter, upstream):
+        for _ in range(2):
+            assert "".join(map(said, await messages_of(adapter, CALL))) == "All."
+        assert upstream.connections == 1
+
+
+async def test_a_server_that_does_not_end_after_done_is_not_waited_for() -> None:
+    """The stream is over; the connection is given up."""
+    async with backend([*streamed(TEXT, end=False), HANG]) as (adapter, upstream):
+        assert await messages_of(adapter, CALL)
+        await upstream.closed()
+
+
+async def test_what_one_event_and_one_answer_may_weigh_is_bounded() -> None:
+    """So that a server that runs wild costs its own call alone."""
+    endless: Any = [head(content_type="text/event-stream"), chunk(b"data: "), *[chunk(b"x" * 100)] * 20, HANG]
+    async with backend(endless, answer(b"x" * 1001), limits=Limits(answer_bytes=1000)) as (adapter, upstream):
+        for stream, words in ((True, "a larger event"), (False, "is larger than")):
+            error = await failure(adapter, stream=stream)
+            assert error.http_status == 502
+            assert words in error.message
+        await upstream.closed(0)
+
+
+async def test_no_message_reaches_the_log_by_way_of_an_error() -> None:
+    """What cannot be read may still be somebody's words."""
+    async with backend(streamed(b"data: my secret\n\n"), answer(b"my secret")) as (adapter, _):
+        for stream in (True, False):
+            error = await failure(adapter, stream=stream)
+            assert error.detail
+            assert "secret" not in error.detail + error.message
+
+
+def test_a_key_does_not_print() -> None:
+    """Neither do headers."""
+    settings = OpenAISettings("http://a", Secret("key-1"), {"x": Secret("key-2")})
+    assert "key-" not in repr(settings)
+
+
+# Members of a backend in the configuration -> what is said of them.
+MISTAKES = {
+    "{}": "url is missing",
+    "{url: localhost:8080}": "url: expected a URL",
+    '{url: "http://a", api_key: "key\\n"}': "api_key: must be printable ASCII",
+    '{url: "http://a", headers: {a b: c}}': "headers: a b is no header",
+    '{url: "http://a", headers: {a: "c\\n"}}': "headers: a is no header, or its value",
+}
+
+
+@pytest.mark.parametrize(("written", "complaint"), MISTAKES.items(), ids=MISTAKES)
+def test_a_mistake_in_the_settings_is_named(written: str, complaint: str) -> None:
+    """With the member, and never with a key."""
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        fill(OpenAISettings, parse(written, "portico.yaml", {}))
+    assert "key\n" not in str(caught.value)
+
+
+async def failure(adapter: Adapter, *, stream: bool = False) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        await (messages_of(adapter, CALL) if stream else adapter.chat(CALL))
+    return caught.value
+
+
+def said(message: StreamResponse) -> str:
+    return "".join(choice.delta.content for each in message.chunks for choice in each.choices)
