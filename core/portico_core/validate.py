@@ -25,7 +25,7 @@ _EXTRA: Final = "extra_json"
 _JSON_NAMES: Final[Mapping[str, str]] = {
     "content_parts": "content",
     "stop_is_text": "stop",
-    "voice_id": "voice",
+    "custom_voice": "voice",
 }
 _STREAM: Final = "stream"
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -47,15 +47,14 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(*command: str, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Iterator[Process]:
-    """Run a command while the block runs; ``env`` adds to the environment. It is killed if it must be."""
+def process(*command: str, env: Mapping[str, str] | None = None, quiet: bool = False) -> Iterator[Process]:
+    """Run a command while the block runs, then end it. ``env`` adds to the environment; ``quiet`` drops stderr."""
     popen = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT,
         text=True,
-        cwd=cwd,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
     )
     started = Process(popen)
