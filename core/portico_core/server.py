@@ -35,6 +35,9 @@ _OPTIONS: Final = [
     # Clients ping every 30 s through long silence; gRPC takes that for an attack unless told otherwise.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Clients look a name up again only when a connection ends: this is how they find new cores. Running
+    # calls keep theirs to the end.
+    ("grpc.max_connection_age_ms", 300_000),
     # A client whose machine is gone does not hold its call for ever.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -48,7 +48,10 @@ class Process:
 
 @contextlib.contextmanager
 def process(*command: str, env: Mapping[str, str] | None = None, quiet: bool = False) -> Iterator[Process]:
-    """Run a command while the block runs, then end it. ``env`` adds to the environment; ``quiet`` drops stderr."""
+    """Run a command while the block runs, then end it.
+
+    ``env`` adds to the environment; ``quiet`` drops what goes to stderr.
+    """
     popen = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
