@@ -2,12 +2,10 @@
 
 import contextlib
 import errno
-import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
-
-from tornado.netutil import bind_unix_socket
 
 # Connections that may wait to be accepted; the kernel caps it (net.core.somaxconn).
 _BACKLOG: Final = 1024
@@ -20,25 +18,43 @@ _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 def listening(address: str) -> Iterator[tuple[list[socket.socket], str]]:
     """Listen on HOST:PORT or unix:/PATH; yield the sockets, and the address with the port that was taken.
 
-    The sockets are closed by the block's end, and a Unix socket's file is taken away. Raises OSError.
+    The sockets are closed by the block's end, and a Unix socket's file is taken away. Raises OSError
+    whose text names the address.
     """
     with contextlib.ExitStack() as stack:
-        if address.startswith("unix:"):
-            path = address.removeprefix("unix:")
-            # Who may use it is decided by its folder and group: a proxy has a user of its own.
-            sockets = [stack.enter_context(bind_unix_socket(path, mode=0o660, backlog=_BACKLOG))]
-            stack.callback(_remove, path, os.stat(path).st_ino)
-            yield sockets, address
-        else:
-            host, _, port = address.rpartition(":")
-            sockets = _bound(stack, host.strip("[]"), int(port))
-            yield sockets, f"{host}:{sockets[0].getsockname()[1]}"
+        try:
+            opened = _unix(stack, address) if address.startswith("unix:") else _tcp(stack, address)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from error
+        yield opened
+
+
+def _unix(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket], str]:
+    path = Path(address.removeprefix("unix:"))
+    sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    sock.setblocking(False)
+    # A socket there is what a killed server left, or that of one which drains: we take its place.
+    if path.is_socket():
+        path.unlink()
+    sock.bind(str(path))
+    stack.callback(_remove, path, path.stat().st_ino)
+    # Who may use it is decided by its folder and group: a proxy has a user of its own.
+    path.chmod(0o660)
+    sock.listen(_BACKLOG)
+    return [sock], address
+
+
+def _tcp(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket], str]:
+    host, _, port = address.rpartition(":")
+    sockets = _bound(stack, host.strip("[]"), int(port))
+    return sockets, f"{host}:{sockets[0].getsockname()[1]}"
 
 
 def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
     """Return one socket for each address of the host, all with the same port."""
     sockets: list[socket.socket] = []
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A hosts file may name an address twice.
+    found = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
     for number, (family, _, _, _, where) in enumerate(found, 1):
         # Of port 0 the first socket makes the port of all.
         place = (where[0], sockets[0].getsockname()[1] if sockets else port)
@@ -55,8 +71,8 @@ def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.soc
     return sockets
 
 
-def _remove(path: str, inode: int) -> None:
+def _remove(path: Path, inode: int) -> None:
     """Take the file away, unless another server has put its own there."""
     with contextlib.suppress(FileNotFoundError):
-        if os.stat(path).st_ino == inode:
-            os.unlink(path)
+        if path.stat().st_ino == inode:
+            path.unlink()

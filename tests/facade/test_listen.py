@@ -34,13 +34,26 @@ def test_a_name_is_bound_at_each_of_its_addresses_with_the_same_port() -> None:
             dial(*sock.getsockname()[:2])
 
 
-def test_nothing_stays_open_when_a_port_is_taken() -> None:
+def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
     """pytest fails on a socket that nobody closed."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(OSError, match="in use"),
-        listening(f"127.0.0.1:{taken.getsockname()[1]}"),
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"cannot listen on {address}: .*in use"), listening(address):
+            pass
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    """A mistyped path must not cost anybody a file."""
+    file = tmp_path / "letters"
+    file.write_text("dear")
+    with pytest.raises(OSError, match="in use"), listening(f"unix:{file}"):
+        pass
+    assert file.read_text() == "dear"
+
+
+def test_a_name_that_does_not_resolve_is_told() -> None:
+    """A typing mistake, usually."""
+    with pytest.raises(OSError, match=r"cannot listen on nowhere\.invalid:0"), listening("nowhere.invalid:0"):
         pass
 
 
