@@ -109,7 +109,7 @@ class HttpClient:
         upload = _Upload(body)
         request = httpx.Request(
             method,
-            self._base + path,
+            _url(self._base + path),
             headers=self._headers + headers,
             stream=upload if body else None,
             extensions={"timeout": self._timeout},
@@ -166,7 +166,16 @@ class Answer:
     @property
     def headers(self) -> list[Header]:
         """All headers, their names in lower case."""
-        return [Header(name=name.decode("ascii").lower(), value=value) for name, value in self._headers.raw]
+        return self.picked("")
+
+    def picked(self, *beginnings: str) -> list[Header]:
+        """Return the headers whose names, in lower case, begin in one of these ways."""
+        wanted = tuple(beginning.encode() for beginning in beginnings)
+        return [
+            Header(name=name.decode("ascii").lower(), value=value)
+            for name, value in self._headers.raw
+            if name.lower().startswith(wanted)
+        ]
 
     def __aiter__(self) -> Self:
         return self
@@ -285,6 +294,12 @@ def _proxy(url: httpx.URL) -> httpx.Proxy | None:
     if proxy.userinfo:
         headers["proxy-authorization"] = "Basic " + b64encode(unquote_to_bytes(proxy.userinfo)).decode()
     return httpx.Proxy(proxy.copy_with(userinfo=b""), headers=headers)
+
+
+@functools.lru_cache(maxsize=1024)
+def _url(text: str) -> httpx.URL:
+    # To parse one costs a tenth of a request, and there are few.
+    return httpx.URL(text)
 
 
 def _encoded(headers: Mapping[str, str]) -> _Headers:

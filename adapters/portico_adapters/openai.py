@@ -74,12 +74,14 @@ class OpenAIAdapter:
             error = error_in(body)
             if error is not None:
                 raise error
-            return ChatResponse(completion=_read(parse_completion, body), headers=_for_callers(answer))
+            return ChatResponse(
+                completion=_read(parse_completion, body), headers=answer.picked(*_FOR_CALLERS)
+            )
 
     async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
         async with await self._complete(call, stream=True) as answer:
             translator = _Translator(self._limits.answer_bytes)
-            headers = _for_callers(answer)
+            headers = answer.picked(*_FOR_CALLERS)
             async for data in answer:
                 for message in translator.feed(data):
                     if headers:
@@ -183,8 +185,8 @@ class _Translator:
         """Append an event's chunk. False: it has another header than the message."""
         if not event:
             return True
-        error = error_in(event)
-        if error is not None:
+        # Nearly no event has an error: the look for the word saves the call.
+        if b'"error"' in event and (error := error_in(event)) is not None:
             raise error
         try:
             return self._chunks.parse(event, message)
@@ -204,7 +206,3 @@ def _read(parse: Callable[[bytes], T], body: bytes) -> T:
     except ValueError as reason:
         detail = f"{len(body)} bytes: {reason}"
         raise upstream_failed("The backend's answer is not what was asked for.", detail) from reason
-
-
-def _for_callers(answer: Answer) -> list[Header]:
-    return [header for header in answer.headers if header.name.startswith(_FOR_CALLERS)]
