@@ -47,7 +47,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(*command: str, env: Mapping[str, str] | None = None, quiet: bool = False) -> Iterator[Process]:
+def process(
+    *command: str, env: Mapping[str, str] | None = None, quiet: bool = False, cwd: str | None = None
+) -> Iterator[Process]:
     """Run a command while the block runs, then end it.
 
     ``env`` adds to the environment; ``quiet`` drops what goes to stderr.
@@ -58,6 +60,7 @@ def process(*command: str, env: Mapping[str, str] | None = None, quiet: bool = F
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT,
         text=True,
+        cwd=cwd,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
     )
     started = Process(popen)
