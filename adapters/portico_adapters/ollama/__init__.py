@@ -1,9 +1,9 @@
 """Ollama's own API: /api/chat, /api/generate, /api/embed and /api/tags.
 
-Its OpenAI surface (/v1) would need no adapter of its own. But that one knows neither num_ctx nor
-keep_alive and the other options, drops parameters without a word, and hides how a stream broke.
+Its OpenAI surface (/v1) would need no adapter of its own, but it has no place for num_ctx and keep_alive,
+and drops what it cannot do without a word.
 
-The translation is pure and stands beside this file: one module per endpoint, with both directions.
+The translation is pure and stands beside this file: chat_request and chat_answer, text, embeddings, models.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

@@ -32,7 +32,9 @@ _NULL: Final = Raw(b"null")
 
 def refused(what: str, param: str) -> GatewayError:
     """400: ``what`` is more than Ollama can do."""
-    return invalid_request(f"The backend of this model does not support {what}.", param)
+    return invalid_request(
+        f"The backend of this model does not support {what}.", param, "unsupported_parameter"
+    )
 
 
 def refuse(params: Message, table: Refused) -> None:

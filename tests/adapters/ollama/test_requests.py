@@ -156,6 +156,7 @@ def test_what_ollama_cannot_do_is_refused_by_name(members: dict[str, Any], param
     """400 invalid_request_error that names the member; nothing is dropped in silence."""
     error = _refusal(chat_call(**members))
     assert error.param == param
+    assert error.code == ("unsupported_parameter" if param != "options" else None)
 
 
 @pytest.mark.parametrize(("message", "where"), REFUSED_MESSAGES.values(), ids=REFUSED_MESSAGES)
