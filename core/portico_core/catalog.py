@@ -73,7 +73,9 @@ class _Listing:
 class Catalog:
     """The lists of all backends."""
 
-    def __init__(self, backends: Iterable[Backend]) -> None:
+    def __init__(self, backends: Iterable[Backend], bare: Callable[[str], bool] = lambda _: True) -> None:
+        """``bare``: whether what a backend lists may be asked for without its name."""
+        self._bare = bare
         self._listings = [_Listing(backend, self._forget) for backend in backends]
         self._listed: Mapping[str, str] | None = None
 
@@ -91,9 +93,11 @@ class Catalog:
             await asyncio.wait(asking, timeout=timeout)
 
     def listed(self) -> Mapping[str, str]:
-        """Return model -> the first backend that lists it."""
+        """Return model -> the first backend that lists it and need not be named."""
         if self._listed is None:
-            self._listed = first_to_list((each.backend.name, each.names()) for each in self._listings)
+            self._listed = first_to_list(
+                (each.backend.name, each.names()) for each in self._listings if self._bare(each.backend.name)
+            )
         return self._listed
 
     def _forget(self) -> None:

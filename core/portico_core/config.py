@@ -1,4 +1,4 @@
-"""The core's configuration: one YAML file, or nothing, which is the dummy backend alone.
+"""The core's configuration: one YAML file, or the environment, or nothing, which is the dummy backend alone.
 
     grpc: 0.0.0.0:50051           # short for {listen: 0.0.0.0:50051}; with drain: 30s
 
@@ -13,14 +13,22 @@
 
     default: local/llama3.2       # for a name that nothing else resolves
 
+    namespaces:                   # several backends under one name: azure/gpt-4o
+      azure: [azure-east, azure-west]
+
+    allowed_models: [gpt-4, "claude-*"]
+
+    keys: {team-a: ${TEAM_A_KEY}} # one of which every caller shows; or a list without names
+
     timeouts: {connect: 5s, silence: 30s, total: 600s}
 
-The section ``http`` is the facade's; the core does not look into it.
+The section ``http`` is the facade's; the core does not look into it. Without a file the environment
+makes the configuration (``environment``).
 """
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,14 +47,19 @@ from portico.config import (
     read,
     value,
 )
+from portico.secret import Secret
+from portico_core import environment
 from portico_core.adapters import Adapters, installed
-from portico_core.routing import STAR, Candidate, Route, Routes
+from portico_core.keys import Key
+from portico_core.routing import STAR, Candidate, Member, Route, Routes
 
 __all__ = ["Backend", "Config", "ConfigError", "Grpc", "Timeouts", "load"]
 
 _BUILT_IN: Final = "(built in)"
 _WITHOUT_A_FILE: Final = "backends: {dummy: {dialect: dummy}}"
+_NAMES: Final = "Use letters, digits, dot, dash and underscore, 64 at most."
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +108,13 @@ class Config:
     grpc: Grpc
     backends: tuple[Backend, ...]
     routes: Routes
+    #: What callers must show. Empty: nothing.
+    keys: tuple[Key, ...] = ()
 
 
-_SECTIONS: Final = ("http", "grpc", "backends", "models", "default", "timeouts")
+_SECTIONS: Final = (
+    *("http", "grpc", "backends", "models", "default", "timeouts", "namespaces", "allowed_models", "keys"),
+)
 #: Members of a backend that are not its adapter's.
 _COMMON: Final = ("dialect", "models", "timeouts")
 
@@ -107,10 +124,11 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
 
     ``adapters``: those that backends may name; by default the installed ones.
     """
-    root = parse(_WITHOUT_A_FILE, _BUILT_IN, environ) if path is None else read(path, environ)
+    root = _without_a_file(environ) if path is None else read(path, environ)
     members = root.members()
     known = installed() if adapters is None else adapters
     grpc, timeouts, routes = Grpc(), Timeouts(), Routes()
+    keys: tuple[Key, ...] = ()
     backends: list[Backend] = []
     mistakes = Mistakes()
     for name, node in members.items():
@@ -128,9 +146,20 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
         with mistakes:
             backends.append(_backend(name, node, timeouts, known))
     with mistakes:
-        routes = _routes(members.get("models"), members.get("default"), list(named))
+        routes = _routes(members, list(named))
+    with mistakes:
+        keys = _keys(members.get("keys"), environ)
     mistakes.report()
-    return Config(grpc, tuple(backends), routes)
+    with mistakes:
+        namespaces = _namespaces(members.get("namespaces"), backends)
+        allowed = _allowed(members.get("allowed_models"), environ)
+        routes = dataclasses.replace(routes, namespaces=namespaces, allowed=allowed)
+    mistakes.report()
+    return Config(grpc, tuple(backends), routes, keys)
+
+
+def _without_a_file(environ: Mapping[str, str]) -> Node:
+    return environment.document(environ) or parse(_WITHOUT_A_FILE, _BUILT_IN, environ, [_BUILT_IN])
 
 
 def _given(kind: type[Any], node: Node | None) -> dict[str, Any]:
@@ -145,8 +174,7 @@ def _grpc(node: Node | None) -> Grpc:
 
 def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> Backend:
     if not _BACKEND_NAME.fullmatch(name):
-        remedy = "Use letters, digits, dot, dash and underscore, 64 at most."
-        raise node.error("is no name for a backend", remedy)
+        raise node.error("is no name for a backend", _NAMES)
     members = node.members()
     if "dialect" not in members:
         raise node.error("dialect is missing", f"Add `dialect: …`, one of {', '.join(sorted(adapters))}.")
@@ -170,7 +198,8 @@ def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> B
     return Backend(name, dialect, adapter, settings, dataclasses.replace(timeouts, **own), models, node.place)
 
 
-def _routes(models: Node | None, default: Node | None, backends: list[str]) -> Routes:
+def _routes(members: Mapping[str, Node], backends: list[str]) -> Routes:
+    models, default = members.get("models"), members.get("default")
     routes: list[Route] = []
     fallback: Route | None = None
     mistakes = Mistakes()
@@ -202,3 +231,51 @@ def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:
     if model != STAR and STAR in model and STAR not in name:
         raise node.error(f"the * in {model} stands for nothing, as {name} has none")
     return Candidate(backend, model)
+
+
+def _namespaces(node: Node | None, backends: Sequence[Backend]) -> dict[str, tuple[Member, ...]]:
+    models = {backend.name: backend.models for backend in backends}
+    namespaces: dict[str, tuple[Member, ...]] = {}
+    mistakes = Mistakes()
+    for name, each in ({} if node is None else node.members()).items():
+        with mistakes:
+            namespaces[name] = _namespace(name, each, models)
+    mistakes.report()
+    return namespaces
+
+
+def _namespace(name: str, node: Node, models: Mapping[str, tuple[str, ...] | None]) -> tuple[Member, ...]:
+    if not _BACKEND_NAME.fullmatch(name):
+        raise node.error("is no name for a namespace", _NAMES)
+    nodes = node.items() if node.is_list else [node]
+    backends = [each.text() for each in nodes]
+    for each, backend in zip(nodes, backends, strict=True):
+        if backend not in models:
+            raise each.error(f"no backend is called {backend}", did_you_mean(backend, models))
+    if name in models and name not in backends:
+        raise node.error("is the name of a backend that is not in it", "Rename one of the two.")
+    return tuple(Member(backend, models[backend]) for backend in backends)
+
+
+def _allowed(node: Node | None, environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    wanted = environment.allowed_models(environ)
+    if wanted is not None:
+        return tuple(wanted)
+    return None if node is None or node.absent else value(tuple[str, ...], node)
+
+
+def _keys(node: Node | None, environ: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return the keys of the file, then those of the environment."""
+    named: list[tuple[str, Secret]] = []
+    if node is not None and node.is_list:
+        named = [(f"key-{number}", value(Secret, each)) for number, each in enumerate(node.items(), 1)]
+    elif node is not None:
+        named = [(name, value(Secret, each)) for name, each in node.members().items()]
+    named += [(f"env-key-{number}", key) for number, key in enumerate(environment.keys(environ), 1)]
+    for name, key in named:
+        if not _KEY.fullmatch(key.reveal()):
+            where = node.error if node is not None and not name.startswith("env-") else ConfigError
+            raise where(f"{name}: a key is printable ASCII without blanks")
+    if not named and environment.needs_key(environ):
+        raise ConfigError("ENABLE_AUTH is on, but there is no key. Set API_KEY_SECRET or API_KEYS.")
+    return tuple(Key(name, key) for name, key in named)

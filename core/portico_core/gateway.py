@@ -29,6 +29,7 @@ from portico_core import backends, dispatch, stages, telemetry
 from portico_core.call import Call
 from portico_core.catalog import Catalog
 from portico_core.config import Config
+from portico_core.keys import Keys
 from portico_core.models import Models
 
 _log: Final = logging.getLogger("portico.gateway")
@@ -39,11 +40,11 @@ class RoutingGateway:
 
     def __init__(self, config: Config) -> None:
         self._backends = backends.build(config.backends)
-        self._catalog = Catalog(self._backends.values())
+        self._catalog = Catalog(self._backends.values(), config.routes.bare)
         self._models = Models(config.routes, self._catalog)
-        self._status_stages = stages.for_questions()
-        self._question_stages = (self._refuse_when_draining, *stages.for_questions())
-        self._chat_stages = (self._refuse_when_draining, *stages.for_chat(self._models))
+        keys = Keys(config.keys)
+        self._question_stages = (self._refuse_when_draining, *stages.for_questions(keys))
+        self._chat_stages = (self._refuse_when_draining, *stages.for_chat(keys, self._models))
         self._started = time.monotonic()
         self._draining = False
         self._running = 0
@@ -102,7 +103,7 @@ class RoutingGateway:
     async def get_status(self, _request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         call = Call("GetStatus", context)
         with self._settled(call):
-            await _pass(call, self._status_stages)
+            # No stages: probes have no key, and a gateway that drains must say so.
             state = GatewayState.GATEWAY_STATE_SERVING
             if self._draining:
                 state = GatewayState.GATEWAY_STATE_DRAINING

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
+from portico.errors import unknown_model
 from portico.v1.models_pb2 import Model
 from portico_core.catalog import Catalog
 from portico_core.routing import Candidate, Routes
@@ -22,6 +23,8 @@ class Models:
         A name that only a backend's list can resolve waits a little for lists that never came;
         ``patience``: seconds at most.
         """
+        if not self._routes.allows(name):
+            raise unknown_model(name)
         configured = self._routes.configured(name)
         if configured:
             return configured
@@ -29,7 +32,7 @@ class Models:
         return self._routes.resolve(name, self._catalog.listed())
 
     async def all(self, patience: float | None) -> list[Model]:
-        """Return every model that has a name: those of the configuration, then ``backend/model``."""
+        """Return every model that has a name and is allowed: those of the configuration first."""
         await self._catalog.complete(patience)
         return list(self._known())
 
@@ -48,11 +51,14 @@ class Models:
         return self._own(name, first.backend)
 
     def _known(self) -> Iterator[Model]:
-        for name, route in self._routes.exact.items():
-            yield self._own(name, route.targets[0].backend)
+        routes, seen = self._routes, set(self._routes.exact)
+        for name, route in routes.exact.items():
+            if routes.allows(name):
+                yield self._own(name, route.targets[0].backend)
         for backend, model in self._catalog.models():
-            name = f"{backend}/{model.id}"
-            if name not in self._routes.exact:
+            name = routes.public(backend, model.id)
+            if name not in seen and routes.allows(name):
+                seen.add(name)
                 yield self._listed(name, backend, model)
 
     def _own(self, name: str, backend: str) -> Model:

@@ -3,14 +3,17 @@
 A name resolves by the first of these that applies:
 
 1. it is a name of the configuration;
-2. it is ``backend/model``, which names a backend of the configuration;
+2. it is ``namespace/model`` or ``backend/model``, which names one of the configuration;
 3. it fits a name with a ``*``: the one with the most other characters, of equals the first;
-4. a backend lists it, in the order of the configuration;
-5. the default.
+4. the namespace ``default`` has it;
+5. a backend that is in no other namespace lists it, in the order of the configuration;
+6. the default.
+
+``default/model`` is the same as ``model``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 #: In a route's name: any text, or none. As the whole model of a candidate: the name that was asked
 #: for. Inside a longer model: what the star of the route's name stands for.
 STAR: Final = "*"
+
+#: The namespace that a name need not tell.
+DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A backend of a namespace."""
+
+    backend: str
+    #: The models it serves there. None: any.
+    models: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A public model name, which may have one star, and what serves it."""
 
@@ -47,8 +62,7 @@ class Route:
 
     def fits(self, name: str) -> bool:
         """Tell whether this route, whose name has a star, covers ``name``."""
-        prefix, _, suffix = self.name.partition(STAR)
-        return len(name) >= len(prefix) + len(suffix) and name.startswith(prefix) and name.endswith(suffix)
+        return fits(self.name, name)
 
     def candidates(self, name: str) -> tuple[Candidate, ...]:
         """Return the targets, with their stars filled in for ``name``."""
@@ -69,6 +83,10 @@ class Routes:
     backends: Sequence[str] = ()
     #: A route named ``*``, for names that nothing else resolves.
     default: Route | None = None
+    #: Several backends under one name: a model is served by those of them that have it, in order.
+    namespaces: Mapping[str, Sequence[Member]] = field(default_factory=dict)
+    #: The names that callers may ask for, some with a star. None: any.
+    allowed: Sequence[str] | None = None
 
     @cached_property
     def exact(self) -> Mapping[str, Route]:
@@ -88,16 +106,61 @@ class Routes:
 
     def configured(self, name: str) -> tuple[Candidate, ...]:
         """Return the candidates that the configuration alone gives (1 to 3); none where it gives none."""
+        name = self.plain(name)
         exact = self._exact.get(name)
         if exact is not None:
             return exact
-        backend, _, model = name.partition("/")
-        if model and backend in self.backends:
-            return (Candidate(backend, model),)
+        prefix, _, model = name.partition("/")
+        if model and prefix in self.namespaces:
+            return self._of_namespace(prefix, model)
+        if model and prefix in self.backends:
+            return (Candidate(prefix, model),)
         for route in self.starred:
             if route.fits(name):
                 return route.candidates(name)
-        return ()
+        return self._of_namespace(DEFAULT, name, named=True)
+
+    def plain(self, name: str) -> str:
+        """Return a name without the namespace that it need not tell."""
+        return name.removeprefix(f"{DEFAULT}/") if DEFAULT in self.namespaces else name
+
+    def public(self, backend: str, model: str) -> str:
+        """Return the shortest name, other than one of a route, for what a backend lists."""
+        namespaces = self.namespaces_of.get(backend)
+        if not namespaces:
+            return f"{backend}/{model}"
+        return model if DEFAULT in namespaces else f"{namespaces[0]}/{model}"
+
+    @cached_property
+    def namespaces_of(self) -> Mapping[str, Sequence[str]]:
+        """The namespaces of the backends that are in any."""
+        found: dict[str, list[str]] = {}
+        for name, members in self.namespaces.items():
+            for member in members:
+                found.setdefault(member.backend, []).append(name)
+        return found
+
+    def bare(self, backend: str) -> bool:
+        """Tell whether what a backend lists may be asked for without a prefix."""
+        return DEFAULT in self.namespaces_of.get(backend, (DEFAULT,))
+
+    def allows(self, name: str) -> bool:
+        """Tell whether callers may ask for a name. An entry without a prefix holds under any."""
+        if self.allowed is None:
+            return True
+        name = self.plain(name)
+        prefix, _, model = name.partition("/")
+        prefixed = model and (prefix in self.namespaces or prefix in self.backends)
+        names = (name, model) if prefixed else (name,)
+        return any(fits(self.plain(entry), each) for entry in self.allowed for each in names)
+
+    def _of_namespace(self, namespace: str, model: str, *, named: bool = False) -> tuple[Candidate, ...]:
+        """Return the backends of a namespace for a model; ``named``: those alone that name it."""
+        return tuple(
+            Candidate(member.backend, model)
+            for member in self.namespaces.get(namespace, ())
+            if (not named if member.models is None else model in member.models)
+        )
 
     def resolve(self, name: str, listed: Mapping[str, str]) -> tuple[Candidate, ...]:
         """Return the candidates for ``name``, at least one; raise ``unknown_model`` where there is none.
@@ -107,11 +170,20 @@ class Routes:
         candidates = self.configured(name)
         if candidates:
             return candidates
+        name = self.plain(name)
         if name in listed:
             return (Candidate(listed[name], name),)
         if self.default is not None and name:
             return self.default.candidates(name)
         raise unknown_model(name)
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Tell whether a pattern, which may have one star, covers a name."""
+    prefix, star, suffix = pattern.partition(STAR)
+    if not star:
+        return name == pattern
+    return len(name) >= len(prefix) + len(suffix) and name.startswith(prefix) and name.endswith(suffix)
 
 
 def first_to_list(listings: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
@@ -127,11 +199,25 @@ def route_rows(config: "Config") -> list[tuple[str, str, str]]:
     """Return what routes, as rows (name, candidates, where from) in the order in which names resolve."""
     routes, backends = config.routes, config.backends
     places = {backend.name: backend.place for backend in backends}
-    listed = first_to_list((backend.name, backend.models or ()) for backend in backends)
+    listed = first_to_list(
+        (backend.name, backend.models or ()) for backend in backends if routes.bare(backend.name)
+    )
     return [
         *map(_row, routes.exact.values()),
-        *((f"{name}/…", name, place) for name, place in places.items()),
+        *(
+            (f"{name}/{model}", ", ".join(map(str, candidates)), places[candidates[0].backend])
+            for name, members in routes.namespaces.items()
+            if name != DEFAULT
+            for model in _models_of(members)
+            if (candidates := routes.configured(f"{name}/{model}"))
+        ),
+        *((f"{name}/…", name, place) for name, place in places.items() if name not in routes.namespaces),
         *map(_row, routes.starred),
+        *(
+            (model, ", ".join(map(str, candidates)), places[candidates[0].backend])
+            for model in _models_of(routes.namespaces.get(DEFAULT, ()))
+            if model not in routes.exact and (candidates := routes.configured(model))
+        ),
         *(
             (model, f"{name}/{model}", places[name])
             for model, name in listed.items()
@@ -140,10 +226,16 @@ def route_rows(config: "Config") -> list[tuple[str, str, str]]:
         *(
             (f"(what {backend.name} lists)", backend.name, backend.place)
             for backend in backends
-            if backend.models is None
+            if backend.models is None and routes.bare(backend.name)
         ),
         *([("(any other)", *_row(routes.default)[1:])] if routes.default else []),
     ]
+
+
+def _models_of(members: Sequence[Member]) -> list[str]:
+    """Return the models that a namespace names; last "…", where it takes others too."""
+    named = {model: None for member in members for model in member.models or ()}
+    return [*named, *(["…"] if any(member.models is None for member in members) else [])]
 
 
 def _row(route: Route) -> tuple[str, str, str]:

@@ -89,6 +89,8 @@ class _Rpc:
                 call.request_id = str(value)
             elif name == "authorization":
                 call.authorization = str(value)
+            elif name == "x-portico-key":
+                call.key = str(value)
             elif name == "traceparent":
                 call.traceparent = str(value)
         remaining = self._rpc.time_remaining()

@@ -7,26 +7,32 @@ limits and keys become further elements of these lists.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from portico_core.call import ANONYMOUS, Call
+from portico_core.call import Call
+from portico_core.keys import Keys
 from portico_core.models import Models
 from portico_core.validate import check_chat, check_headers
 
 Stage: TypeAlias = Callable[[Call], Awaitable[None]]
 
 
-def for_chat(models: Models) -> Sequence[Stage]:
+def for_chat(keys: Keys, models: Models) -> Sequence[Stage]:
     """Return the stages of Chat and Stream."""
-    return (authenticate, validate_headers, validate_chat, authorise_model(models))
+    return (authenticate(keys), validate_headers, validate_chat, authorise_model(models))
 
 
-def for_questions() -> Sequence[Stage]:
-    """Return the stages of the RPCs that ask the gateway itself, such as ListModels."""
-    return (authenticate, validate_headers)
+def for_questions(keys: Keys) -> Sequence[Stage]:
+    """Return the stages of the RPCs that ask for models."""
+    return (authenticate(keys), validate_headers)
 
 
-async def authenticate(call: Call) -> None:
-    """Find out who calls. There are no keys yet: everybody is anonymous."""
-    call.principal = ANONYMOUS
+def authenticate(keys: Keys) -> Stage:
+    """Return the stage that finds out who calls, and keeps the gateway's keys from the backends."""
+
+    async def stage(call: Call) -> None:
+        call.principal = keys.authenticate(call.context)
+        call.headers = keys.for_backends(call.headers)
+
+    return stage
 
 
 async def validate_headers(call: Call) -> None:

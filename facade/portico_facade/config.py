@@ -59,11 +59,12 @@ class Settings:
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the section ``http`` of a file, if there is one; HOST and PORT of the environment go before it.
 
+    CHATGPT_API_PORT stands in for PORT where that is not set.
     Raises ConfigError.
     """
     section = None if path is None else read(path, environ).members().get("http")
     settings = Settings() if section is None else _settings(section)
-    host, port = environ.get("HOST"), environ.get("PORT")
+    host, port = environ.get("HOST"), environ.get("PORT") or environ.get("CHATGPT_API_PORT")
     if not host and not port:
         return settings
     listen = Settings().listen if settings.listen.startswith("unix:") else settings.listen

@@ -85,7 +85,12 @@ class Handler(RequestHandler):
     def context(self) -> CallContext:
         """Return what travels to the gateway beside the request; 401 where it cannot."""
         sent = self.request.headers
-        self.call = CallContext(self.request_id, headers.authorization(sent), headers.traceparent(sent))
+        self.call = CallContext(
+            self.request_id,
+            headers.authorization(sent),
+            headers.traceparent(sent),
+            key=headers.gateway_key(sent),
+        )
         return self.call
 
     def elapsed_ms(self) -> float:

@@ -23,7 +23,7 @@ _NOT_FORWARDED: Final = frozenset(
         *("Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection"),
         *("Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings", "Host", "Expect"),
         *("Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type"),
-        *("X-Request-Id", "Traceparent"),
+        *("X-Request-Id", "Traceparent", "X-Portico-Key"),
     }
 )
 
@@ -89,10 +89,19 @@ def traceparent(headers: HTTPHeaders) -> str | None:
 
 def authorization(headers: HTTPHeaders) -> str | None:
     """Return the caller's authorization; 401 where gRPC metadata, which is ASCII, cannot carry it."""
-    sent = headers.get("Authorization")
+    return _key_in(headers, "Authorization")
+
+
+def gateway_key(headers: HTTPHeaders) -> str | None:
+    """Return the caller's key for the gateway, where Authorization is meant for the backend."""
+    return _key_in(headers, "X-Portico-Key")
+
+
+def _key_in(headers: HTTPHeaders, name: str) -> str | None:
+    sent = headers.get(name)
     if sent is None or _PLAIN.fullmatch(sent):
         return sent
-    message = "The Authorization header holds characters that no key has."
+    message = f"The {name} header holds characters that no key has."
     raise GatewayError(ErrorClass.CREDENTIAL, 401, message, AUTHENTICATION, "invalid_api_key")
 
 

@@ -34,6 +34,8 @@ class CallContext:
     traceparent: str | None = None
     #: ``time.monotonic()`` at which the caller stops waiting. None: it does not say.
     deadline: float | None = None
+    #: Value of ``x-portico-key``, which goes before ``authorization`` as the key for the gateway.
+    key: str | None = None
     #: What became of the call. The gateway fills it in when the call has ended.
     receipt: Receipt | None = field(default=None, init=False)
 

@@ -175,6 +175,7 @@ def metadata_of(context: CallContext) -> tuple[tuple[str, str], ...]:
     pairs = (
         ("x-request-id", context.request_id),
         ("authorization", context.authorization),
+        ("x-portico-key", context.key),
         ("traceparent", context.traceparent),
     )
     return tuple((name, value) for name, value in pairs if value)

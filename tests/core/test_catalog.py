@@ -1,6 +1,7 @@
 """What backends list: asked for in the background, kept, renewed, and joined with the configuration."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from portico.v1.models_pb2 import Model
 from portico_core import catalog
 from portico_core.backends import build
 from portico_core.catalog import Catalog
+from portico_core.routing import Member
 from tests.support.core import BINDINGS, Upstream, answer, ask, config, direct
 
 
@@ -172,3 +174,17 @@ async def test_the_default_waits_for_lists_too() -> None:
         assert (await gateway.chat(ask("one"), context())).served.backend == "b"
         response = await gateway.chat(ask("two"), context())
         assert (response.served.backend, response.served.model) == ("a", "x")
+
+
+async def test_models_are_listed_by_their_shortest_names_and_as_far_as_they_are_allowed() -> None:
+    """Those of the default namespace without a prefix, those of others under theirs, the rest by backend."""
+    backends = {name: Upstream(models=listing("x", "y")) for name in ("first", "second", "lone")}
+    made = config(backends, models={"m": ["first/x"], "n": ["first/y"]})
+    namespaces = {"default": (Member("first"),), "azure": (Member("second"),)}
+    routes = dataclasses.replace(made.routes, namespaces=namespaces, allowed=["m", "x", "lone/y"])
+    async with direct(dataclasses.replace(made, routes=routes)) as gateway:
+        listed = [model.id for model in (await gateway.list_models(ListModelsRequest(), context())).models]
+        assert listed == ["m", "x", "azure/x", "lone/x", "lone/y"]
+        for name in ("n", "y", "azure/y", "nobody/x"):
+            with pytest.raises(GatewayError, match="does not exist"):
+                await gateway.chat(ask(name), context())

@@ -11,7 +11,8 @@ from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
 from portico_core.config import Config, ConfigError, Grpc, Timeouts, load
-from portico_core.routing import route_rows
+from portico_core.keys import Key
+from portico_core.routing import Member, route_rows
 from tests.support.core import ScriptedAdapter, ask, over_grpc
 
 
@@ -104,6 +105,23 @@ def test_our_own_adapters_are_installed() -> None:
     assert {"dummy", "openai"} <= set(installed())
 
 
+async def test_namespaces_keys_and_allowed_models_are_read(tmp_path: Path) -> None:
+    """Names of keys are for the log; a list has none."""
+    more = """
+namespaces: {azure: [b, c], one: c}
+allowed_models: [gpt-4, "claude-*"]
+keys: {team-a: ${A}, team-b: key2}
+"""
+    backends = (
+        "backends: {b: {dialect: openai, url: http://h, models: [x]}, c: {dialect: openai, url: http://h}}"
+    )
+    config = loaded(tmp_path, backends + more, A="key1")
+    assert config.routes.namespaces == {"azure": (Member("b", ("x",)), Member("c")), "one": (Member("c"),)}
+    assert config.routes.allowed == ("gpt-4", "claude-*")
+    assert config.keys == (Key("team-a", Secret("key1")), Key("team-b", Secret("key2")))
+    assert [key.name for key in loaded(tmp_path, backends + "\nkeys: [k, l]").keys] == ["key-1", "key-2"]
+
+
 BACKEND = "backends: {b: {dialect: openai, url: http://h}}\n"
 
 
@@ -155,6 +173,15 @@ backends:
             "backends:\n  b: {dialect: openai, url: http://h}\n  b: {}",
             ["3: backends.b: stands here for the second time, first on line 2"],
         ),
+        (BACKEND + "namespaces:\n  n: [b, c]", ["3: namespaces.n[1]: no backend is called c. "]),
+        (BACKEND + "namespaces:\n  a/b: b", ["3: namespaces.a/b: is no name for a namespace."]),
+        (
+            BACKEND.replace("}}", "}, c: {dialect: openai, url: http://h}}") + "namespaces: {b: c}",
+            ["2: namespaces.b: is the name of a backend that is not in it."],
+        ),
+        (BACKEND + "allowed_models: x", ["2: allowed_models: expected a list, found x"]),
+        (BACKEND + "keys: x", ["2: keys: expected a mapping"]),
+        (BACKEND + "keys: [a b]", ["2: keys: key-1: a key is printable ASCII without blanks"]),
         (BACKEND + "models:\n  m: [b/x, c/y]", ["3: models.m[1]: no backend is called c. "]),
         (BACKEND + "models:\n  m: b", ["3: models.m: expected BACKEND/MODEL, found b"]),
         (

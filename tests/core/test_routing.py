@@ -1,11 +1,13 @@
 """Names to candidates: the order of the rules, stars, and what holds for any configuration."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError
-from portico_core.routing import Candidate, Route, Routes, first_to_list
+from portico_core.routing import Candidate, Member, Route, Routes, first_to_list
 
 
 def c(text: str) -> Candidate:
@@ -139,3 +141,63 @@ def test_no_longer_star_fits(routes: Routes, name: str) -> None:
         longest = max(len(each.name) for each in fitting)
         first = next(each for each in fitting if len(each.name) == longest)
         assert routes.configured(name) == first.candidates(name)
+
+
+NAMESPACED = Routes(
+    [route("fast", "east/small"), route("azure-*", "west/*")],
+    ["east", "west", "any", "lone"],
+    namespaces={
+        "azure": (Member("east", ("a", "both")), Member("west", ("b", "both"))),
+        "open": (Member("any"), Member("west", ("b",))),
+        "default": (Member("west", ("b", "fast")), Member("any")),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "candidates"),
+    [
+        ("azure/a", ["east/a"]),
+        ("azure/both", ["east/both", "west/both"]),
+        ("open/b", ["any/b", "west/b"]),
+        ("open/x/y", ["any/x/y"]),
+        ("b", ["west/b"]),
+        ("default/b", ["west/b"]),
+        ("fast", ["east/small"]),
+        ("default/fast", ["east/small"]),
+        ("default/azure-1", ["west/azure-1"]),
+        ("lone/x", ["lone/x"]),
+        ("east/x", ["east/x"]),
+        ("default/seen", ["any/seen"]),
+    ],
+)
+def test_a_namespace_stands_for_those_of_its_backends_that_have_the_model(
+    name: str, candidates: list[str]
+) -> None:
+    """In order; a backend that names no models takes any; `default/` says nothing."""
+    assert [str(each) for each in NAMESPACED.resolve(name, {"seen": "any"})] == candidates
+
+
+@pytest.mark.parametrize("name", ["azure/x", "x", "default/x", "a"])
+def test_a_namespace_serves_no_model_that_none_of_its_backends_has(name: str) -> None:
+    with pytest.raises(GatewayError):
+        NAMESPACED.resolve(name, {})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "names", "others"),
+    [
+        (None, ["a", "azure/a", "anything"], []),
+        (["a"], ["a", "azure/a", "default/a", "lone/a"], ["b", "azure/b", "x/a", "aa"]),
+        (["azure/a"], ["azure/a"], ["a", "open/a", "lone/a"]),
+        (["default/a"], ["a", "default/a"], ["b"]),
+        (["gpt-*"], ["gpt-4", "azure/gpt-4"], ["azure/x-gpt-4", "o1"]),
+        ([], [], ["a", ""]),
+    ],
+)
+def test_a_restriction_holds_under_any_prefix_unless_it_tells_one(
+    allowed: list[str] | None, names: list[str], others: list[str]
+) -> None:
+    routes = dataclasses.replace(NAMESPACED, allowed=allowed)
+    assert all(map(routes.allows, names))
+    assert not any(map(routes.allows, others))

@@ -25,18 +25,22 @@ class Gateway:
         """The base URL of OpenAI's API."""
         return f"http://{self.http}/v1"
 
-    def sdk(self) -> openai.OpenAI:
+    def sdk(self, api_key: str = "none") -> openai.OpenAI:
         """Return an official client that does not retry, so that tests see each answer."""
-        return openai.OpenAI(base_url=self.url, api_key="none", max_retries=0)
+        return openai.OpenAI(base_url=self.url, api_key=api_key, max_retries=0)
 
 
 @contextlib.contextmanager
 def serve(
-    config: Path | None = None, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+    config: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    listen: str | None = "127.0.0.1:0",
+    cwd: Path | None = None,
 ) -> Iterator[Gateway]:
     """Run ``portico serve`` while the block runs, on ports of the machine's choice unless told otherwise."""
     file = ["--config", str(config)] if config else []
-    with portico("serve", *file, "--listen", listen, "--grpc", "127.0.0.1:0", env=env) as process:
+    http_at = ["--listen", listen] if listen else []
+    with portico("serve", *file, *http_at, "--grpc", "127.0.0.1:0", env=env, cwd=cwd) as process:
         http = process.wait_for("OpenAI API").split("http://")[1].removesuffix("/v1")
         grpc = process.wait_for("gRPC").split()[-1]
         yield Gateway(http, grpc, process)

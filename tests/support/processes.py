@@ -10,6 +10,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+#: What a developer's own environment may hold, and a gateway under test must not see.
+_OURS: Final = (
+    *("PORT", "HOST", "LOG_LEVEL", "CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL"),
+    *("GATEWAY_URL", "AGENT_ID", "CHATGPT_API_PORT", "API_KEYS", "ENABLE_AUTH", "API_KEY_SECRET"),
+    "ALLOWED_MODELS",
+)
 
 
 @dataclass
@@ -48,12 +57,13 @@ class Process:
 
 @contextlib.contextmanager
 def process(
-    *command: str, env: Mapping[str, str] | None = None, quiet: bool = False, cwd: str | None = None
+    *command: str, env: Mapping[str, str] | None = None, quiet: bool = False, cwd: Path | str | None = None
 ) -> Iterator[Process]:
     """Run a command while the block runs, then end it.
 
-    ``env`` adds to the environment; ``quiet`` drops what goes to stderr.
+    ``env`` adds to the environment, less the gateway's variables; ``quiet`` drops what goes to stderr.
     """
+    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
     popen = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -61,7 +71,7 @@ def process(
         stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
     )
     started = Process(popen)
     reader = threading.Thread(target=_read, args=(started,), daemon=True)
@@ -89,7 +99,7 @@ def _read(started: Process) -> None:
 
 
 def portico(
-    *arguments: str, env: Mapping[str, str] | None = None
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> contextlib.AbstractContextManager[Process]:
     """Run ``portico …`` from the environment that runs the tests."""
-    return process(sys.executable, "-m", "portico_facade", *arguments, env=env)
+    return process(sys.executable, "-m", "portico_facade", *arguments, env=env, cwd=cwd)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import portico
 from portico_facade.cli import chat, check, core, facade, serve
 from portico_facade.cli.common import UsageError
+from portico_facade.cli.environment import read_env_file
 
 _DESCRIPTION = """\
 Portico is an LLM gateway. Applications keep their OpenAI SDK and change base_url;
@@ -20,14 +21,18 @@ internal services dial the gRPC core with the stubs.
   portico check                    validate the configuration and print its routes
   portico chat "hello"             talk to a running core
 
-Without a configuration the gateway serves dummy/echo-1 and dummy/story-1, which
+With nothing configured the gateway serves dummy/echo-1 and dummy/story-1, which
 need no key and no server.
 """
 
 _EPILOGUE = """\
-environment:
+environment, to which a file .env in this folder adds:
   HOST, PORT   where the facade listens (over the file's `http`); default 0.0.0.0 and 8000
+  API_KEYS     keys, separated by commas, one of which every caller must show
   LOG_LEVEL    debug, info (default), warning or error; message texts are logged at debug only
+
+Without a configuration file CONFIG, OPENAI_API_KEY, OPENAI_BASE_URL, OLLAMA_URL and GATEWAY_URL make the
+backends; .env.example and docs/configuration.md tell of all variables.
 
 exit status: 0 after a clean end or drain, 1 when something failed, 2 for wrong usage or configuration
 """
@@ -50,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
+        read_env_file()
         _log(os.environ.get("LOG_LEVEL", "info"))
         status: int = options.run(options)
     except UsageError as error:

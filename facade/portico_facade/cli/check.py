@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portico_facade.cli.common import UsageError, add_config, config_path
+from portico_facade.cli.environment import make_up_key
 
 if TYPE_CHECKING:
     from portico_core import config as core_config
@@ -39,12 +40,25 @@ def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config
 def _run(options: argparse.Namespace) -> int:
     from portico_core.routing import route_rows
 
+    make_up_key(tell=False)
     path = config_path(options)
     settings, config = load(path)
-    print(f"{path or 'no configuration file: the dummy backend'}")
-    print(f"http {settings.listen}, grpc {config.grpc.listen}\n")
+    print(f"{path or 'no configuration file: the environment decides'}")
+    print(f"http {settings.listen}, grpc {config.grpc.listen}")
+    print(f"callers {_doors(config)}\n")
     print(table(("MODEL", "CANDIDATES, IN ORDER", "FROM"), route_rows(config)))
     return 0
+
+
+def _doors(config: "core_config.Config") -> str:
+    """Say what callers need, and what they may ask for."""
+    need = (
+        f"need one of these keys: {', '.join(key.name for key in config.keys)}"
+        if config.keys
+        else "need no key"
+    )
+    allowed = config.routes.allowed
+    return need if allowed is None else f"{need}, and may ask for {', '.join(allowed) or 'nothing'}"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="the configuration (default: portico.yaml in this folder; without one, the dummy backend)",
+        help="the configuration (default: portico.yaml in this folder; without one, the environment)",
     )
 
 

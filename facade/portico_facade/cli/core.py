@@ -4,6 +4,7 @@ import argparse
 import os
 
 from portico_facade.cli.common import UsageError, add_config, announce, config_path, run
+from portico_facade.cli.environment import make_up_key
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,6 +30,7 @@ def _run(options: argparse.Namespace) -> int:
     from portico_core.config import ConfigError, load
     from portico_core.server import serve
 
+    make_up_key(tell=True)
     try:
         config = load(config_path(options), os.environ)
     except ConfigError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import portico
 from portico_facade.cli import check
 from portico_facade.cli.common import add_config, config_path
+from portico_facade.cli.environment import make_up_key
 from portico_facade.cli.supervisor import Child, supervise
 
 
@@ -31,6 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(options: argparse.Namespace) -> int:
+    make_up_key(tell=True)
     _, config = check.load(config_path(options))
     file = ["--config", str(options.config)] if options.config else []
     listen = ["--listen", options.listen] if options.listen else []

@@ -1,7 +1,7 @@
 """A YAML file as a tree of values that know their place, so that every mistake is told with its line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -58,6 +58,8 @@ class Mistakes:
 class _Document:
     file: str
     environ: Mapping[str, str]
+    #: What to call each line instead of file and number. Empty: nothing else.
+    places: Sequence[str] = ()
 
 
 class Node:
@@ -77,8 +79,9 @@ class Node:
 
     @property
     def place(self) -> str:
-        """Return file and line, as ``portico.yaml:7``."""
-        return f"{self._document.file}:{self.line}"
+        """Return file and line, as ``portico.yaml:7``, or what the line is called."""
+        places = self._document.places
+        return places[self.line - 1] if places else f"{self._document.file}:{self.line}"
 
     @property
     def absent(self) -> bool:
@@ -176,8 +179,12 @@ def read(path: Path, environ: Mapping[str, str]) -> Node:
     return parse(text, str(path), environ)
 
 
-def parse(text: str, file: str, environ: Mapping[str, str]) -> Node:
-    """Return the root of a YAML text; ``file`` names it in messages."""
+def parse(text: str, file: str, environ: Mapping[str, str], places: Sequence[str] = ()) -> Node:
+    """Return the root of a YAML text.
+
+    ``file`` names it in messages; ``places``, one for each line, name what a line that is in no file
+    comes from.
+    """
     masked = _VARIABLE.sub(lambda match: match[0].translate(_MASK), text)
     try:
         raw = yaml.compose(masked, yaml.SafeLoader)
@@ -188,7 +195,7 @@ def parse(text: str, file: str, environ: Mapping[str, str]) -> Node:
         raise ConfigError(f"{file}:{line}: holds a character that YAML does not allow") from None
     except RecursionError:
         raise ConfigError(f"{file}: is nested too deeply") from None
-    document = _Document(file, environ)
+    document = _Document(file, environ, places)
     if raw is None:
         raw = yaml.MappingNode(_PLAIN_TAGS + "map", [], yaml.Mark(file, 0, 0, 0, None, 0))
     _bound(document, raw)
