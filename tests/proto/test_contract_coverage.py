@@ -1,4 +1,4 @@
-"""Every member of OpenAI's chat and model types has a typed field in the contract.
+"""Every member of OpenAI's chat, text, embedding and model types has a typed field in the contract.
 
 The types are those of the installed ``openai`` package: when a new release adds a member, this test
 names it.
@@ -9,14 +9,30 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from openai.types import CompletionUsage
+from openai.types import (
+    Completion,
+    CompletionUsage,
+    CreateEmbeddingResponse,
+    EmbeddingCreateParams,
+)
 from openai.types import Model as OpenAIModel
 from openai.types import chat as openai_chat
+from openai.types import (
+    completion_create_params as text_create_params,
+)
 from openai.types.chat import completion_create_params
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from portico.v1 import chat_pb2, chunk_pb2, models_pb2, tools_pb2, usage_pb2
+from portico.v1 import (
+    chat_pb2,
+    chunk_pb2,
+    completions_pb2,
+    embeddings_pb2,
+    models_pb2,
+    tools_pb2,
+    usage_pb2,
+)
 
 # A field that holds another form of a member: content as text or as parts, a voice by name or by id.
 FORMS = {"content_parts": "content", "custom_voice": "voice"}
@@ -36,6 +52,11 @@ PAIRS = [
     (openai_chat.ChatCompletionChunk, [chunk_pb2.ChatChunk, chunk_pb2.ChunkHeader]),
     (OpenAIModel, [models_pb2.Model]),
     (CompletionUsage, [usage_pb2.Usage]),
+    (text_create_params.CompletionCreateParamsNonStreaming, [completions_pb2.TextCompletionParams]),
+    (text_create_params.CompletionCreateParamsStreaming, [completions_pb2.TextCompletionParams]),
+    (Completion, [completions_pb2.TextCompletion]),
+    (EmbeddingCreateParams, [embeddings_pb2.EmbeddingParams]),
+    (CreateEmbeddingResponse, [embeddings_pb2.EmbeddingList]),
 ]
 
 
@@ -87,6 +108,10 @@ def fields(descriptors: Iterable[Descriptor]) -> Fields:
     found: Fields = {}
     for descriptor in descriptors:
         for field in descriptor.fields:
+            oneof = field.containing_oneof
+            if oneof is not None and len(oneof.fields) > 1:
+                found.setdefault(oneof.name, []).append(field)
+                continue
             member = FORMS.get(field.name) or field.name.removesuffix("_json")
             found.setdefault(member, []).append(field)
     return found

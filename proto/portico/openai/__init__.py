@@ -1,6 +1,6 @@
 """OpenAI's dialect: JSON <-> messages in both directions. Pure functions, no I/O.
 
-- ``requests``: the body of POST /v1/chat/completions. Strict: a known member of a wrong type is 400.
+- ``requests``: the bodies of POST requests. Strict: a known member of a wrong type is 400.
 - ``responses``, ``chunks``, ``models``: answers. Lenient: what does not fit its field is carried.
 - ``errors``: OpenAI's error object, and the shapes of servers that call themselves compatible.
 

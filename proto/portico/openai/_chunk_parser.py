@@ -1,15 +1,15 @@
 """Reads the chunks of one stream."""
 
-from typing import Any, Final
+from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 from msgspec.json import Decoder
 
-from portico.openai import _values
+from portico.openai._chunk_header import HeaderWatch, split_header
 from portico.openai._json import members
 from portico.openai._shapes import Shapes
-from portico.openai._values import Int64, MismatchError
-from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
+from portico.openai._values import Int64
+from portico.v1.chunk_pb2 import ChatChunk
 from portico.v1.gateway_pb2 import StreamResponse
 
 _CHUNK: Final = Shapes(lenient=True)[ChatChunk.DESCRIPTOR]
@@ -47,23 +47,12 @@ class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
 
 _PLAIN: Final = Decoder(_Chunk)
 
-# The members that make the header, in the order of its values below.
-_HEADER: Final = {
-    "id": _values.string,
-    "created": _values.integer,
-    "model": _values.string,
-    "system_fingerprint": _values.string,
-    "service_tier": _values.string,
-    "object": _values.string,
-}
-_Header = tuple[str | int | None, ...]
-
 
 class ChunkParser:
     """Reads the chunks of one stream, and notices when their common values change."""
 
     def __init__(self) -> None:
-        self._header: _Header | None = None
+        self._header = HeaderWatch()
 
     def parse(self, data: bytes | memoryview, into: StreamResponse) -> bool:
         """Append the chunk in ``data``, one event's JSON text, to ``into``.
@@ -85,7 +74,7 @@ class ChunkParser:
             chunk.service_tier,
             chunk.object,
         )
-        if header != self._header and not self._announce(header, into):
+        if not self._header.fits(header, into):
             return False
         _append(chunk, into)
         return True
@@ -94,21 +83,13 @@ class ChunkParser:
         chunk = ChatChunk()
         try:
             found = members(data)
-            header = _split_header(found)
+            header = split_header(found)
             _CHUNK.read(found, chunk)
         except RecursionError:
             raise ValueError("JSON is nested too deep") from None
-        if header != self._header and not self._announce(header, into):
+        if not self._header.fits(header, into):
             return False
         into.chunks.append(chunk)
-        return True
-
-    def _announce(self, header: _Header, into: StreamResponse) -> bool:
-        if into.chunks:
-            return False
-        self._header = header
-        values: dict[str, Any] = dict(zip(_HEADER, header, strict=True))
-        into.header.CopyFrom(ChunkHeader(**values))
         return True
 
 
@@ -131,18 +112,3 @@ def _append(chunk: _Chunk, into: StreamResponse) -> None:
         delta.reasoning_content = plain.delta.reasoning_content
     if plain.delta.reasoning is not None:
         delta.reasoning = plain.delta.reasoning
-
-
-def _split_header(found: dict[str, Raw]) -> _Header:
-    """Take the header's values out of a chunk's members; what does not fit stays."""
-    values: list[Any] = []
-    for name, decode in _HEADER.items():
-        value = None
-        if name in found:
-            try:
-                value = decode(found[name])
-                del found[name]
-            except MismatchError:
-                pass
-        values.append(value)
-    return tuple(values)

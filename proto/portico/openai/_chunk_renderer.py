@@ -4,8 +4,9 @@ from typing import Final
 
 from msgspec.json import encode
 
+from portico.openai._events import EventWriter
 from portico.openai._shapes import Shapes, Usual
-from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader
+from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 
 _USUAL: Final[Usual] = {
@@ -14,7 +15,6 @@ _USUAL: Final[Usual] = {
 }
 _CHUNK: Final = Shapes(lenient=True, usual=_USUAL)[ChatChunk.DESCRIPTOR]
 
-_DONE: Final = b"data: [DONE]\n\n"
 _AFTER_TEXT: Final = b'},"logprobs":null,"finish_reason":null}]'
 
 
@@ -27,33 +27,21 @@ class ChunkRenderer:
     """
 
     def __init__(self, *, include_usage: bool) -> None:
-        self._include_usage = include_usage
-        self._end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        self._writer = EventWriter("chat.completion.chunk", _CHUNK, include_usage=include_usage)
         #: What each choice that has begun said of its role, by index.
         self._roles: dict[int, str] = {}
         self._plain: dict[int, _Plain] = {}
-        self._owed: ChatChunk | None = None
-        self._begin(ChunkHeader())
 
     def render(self, response: StreamResponse) -> bytes:
         """Return the events of all chunks of a message, joined. The message is not changed."""
         if response.HasField("header"):
-            self._begin(response.header)
+            self._writer.begin(response.header)
+            self._plain = {index: self._plain_of(index) for index in self._roles}
         return b"".join([self._chunk(chunk) for chunk in response.chunks])
 
     def finish(self) -> bytes:
         """Return the end of a whole answer: the usage, when asked for, and ``[DONE]``."""
-        if self._owed is None:
-            return _DONE
-        return self._event(self._owed, b"}\n\n") + _DONE
-
-    def _begin(self, header: ChunkHeader) -> None:
-        values: dict[str, object] = {"id": None, "object": None, "created": None, "model": None}
-        values |= {field.name: value for field, value in header.ListFields()}
-        values["object"] = "chat.completion.chunk"
-        #: An event up to the members that are its own.
-        self._start = b"data: " + encode(values)[:-1] + b","
-        self._plain = {index: _Plain(self._start, index, self._end) for index in self._roles}
+        return self._writer.finish()
 
     def _chunk(self, chunk: ChatChunk) -> bytes:
         choices = chunk.choices
@@ -63,20 +51,12 @@ class ChunkRenderer:
             event = plain.event(chunk, choice.delta.content) if plain is not None else b""
             if event:
                 return event
-        return self._any_chunk(chunk)
-
-    def _any_chunk(self, chunk: ChatChunk) -> bytes:
-        if chunk.HasField("usage"):
-            if self._include_usage:
-                self._owed = ChatChunk(usage=chunk.usage) if chunk.choices else chunk
-            if not chunk.choices:
-                return b""
-        own = ChatChunk()
-        own.CopyFrom(chunk)
-        own.ClearField("usage")
+        own = self._writer.own(chunk)
+        if own is None:
+            return b""
         for choice in own.choices:
             self._tell_role(choice)
-        return self._event(own, self._end)
+        return self._writer.event(own)
 
     def _tell_role(self, choice: ChunkChoice) -> None:
         told = self._roles.get(choice.index)
@@ -84,14 +64,12 @@ class ChunkRenderer:
             if not choice.delta.HasField("role"):
                 choice.delta.role = "assistant"
             self._roles[choice.index] = choice.delta.role
-            self._plain[choice.index] = _Plain(self._start, choice.index, self._end)
+            self._plain[choice.index] = self._plain_of(choice.index)
         elif choice.delta.role == told:
             choice.delta.ClearField("role")
 
-    def _event(self, chunk: ChatChunk, end: bytes) -> bytes:
-        body = encode(_CHUNK.write(chunk))[1:-1]
-        # JSON that is carried verbatim may have line breaks between its tokens; an event must not.
-        return self._start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
+    def _plain_of(self, index: int) -> "_Plain":
+        return _Plain(self._writer.start, index, self._writer.end)
 
 
 class _Plain:

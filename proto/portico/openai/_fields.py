@@ -1,8 +1,9 @@
 """How one field is read and written, by its type in the contract.
 
-A member has the name of its field. The contract's names have three meanings beside that: ``x_json``
+A member has the name of its field. The contract's names have four meanings beside that: ``x_json``
 carries the member ``x`` verbatim; a field in ``_FORMS`` holds another form of a member (content as a
-list of parts); and a list ``x`` with an ``x_is_text`` beside it may be written as one string.
+list of parts), and so do the fields of a oneof, by its name (a vector as numbers or as bytes); and a
+list ``x`` with an ``x_is_text`` beside it may be written as one string.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from msgspec import Raw
 
-from portico.openai import _tool_choice, _values
+from portico.openai import _text_input, _token_logprobs, _tool_choice, _values, _vectors
 from portico.openai._json import kind
 from portico.openai._values import MismatchError, wrong_type
 
@@ -26,6 +27,16 @@ _FORMS: Final = {"content_parts": "content", "custom_voice": "voice"}
 
 # Objects that some vendors let one write as a bare string, and the member that the string is.
 _BARE: Final = {"image_url": "url"}
+
+
+# Messages that are no JSON objects: what JSON they take, and how they are read and written.
+_OWN: Final = {
+    _tool_choice.NAME: ("one of a string or object", _tool_choice.codec),
+    _text_input.NAME: (_text_input.TAKES, _text_input.codec),
+    _vectors.NAME: (_vectors.TAKES, _vectors.codec),
+    _token_logprobs.NUMBERS_NAME: (_token_logprobs.NUMBERS_TAKES, _token_logprobs.numbers),
+    _token_logprobs.TOP_NAME: (_token_logprobs.TOP_TAKES, _token_logprobs.top),
+}
 
 
 class Nested(Protocol):
@@ -47,6 +58,10 @@ class Field:
 
 def member_of(of: FieldDescriptor) -> str:
     """Return the JSON member that a field stands for."""
+    several = of.containing_oneof
+    # What `optional` means to protobuf is a oneof of one field.
+    if several is not None and len(several.fields) > 1:
+        return several.name
     return _FORMS.get(of.name) or of.name.removesuffix("_json")
 
 
@@ -58,34 +73,46 @@ def field(of: FieldDescriptor, within: Descriptor, nested: Callable[[Descriptor]
     inner = of.message_type
     if inner is None and of.is_repeated:
         has_text = f"{of.name}_is_text" in within.fields_by_name
-        return (_text_or_strings if has_text else _strings)(of.name)
+        return _text_or_strings(of) if has_text else _scalars(of)
     if inner is None:
         return _scalar(of)
     if inner.GetOptions().map_entry:
         return _map(of.name, inner.fields_by_name["value"].type)
-    if inner.full_name == _tool_choice.NAME:
-        return Field("one of a string or object", *_tool_choice.codec(of.name))
+    if inner.full_name in _OWN:
+        takes, codec = _OWN[inner.full_name]
+        return Field(takes, *codec(of.name))
     return (_list if of.is_repeated else _object)(of.name, nested(inner))
 
 
 def one_of(forms: Sequence[Field]) -> Read:
-    """Read a member that has several fields: the type of the JSON value decides which."""
+    """Read a member that has several fields: the type of the JSON value decides which.
+
+    A form that takes any value gets what the others do not.
+    """
     readers = {" ".join(form.takes.split()[:2]): form.read for form in forms}
+    other = readers.pop(_ANY, None)
     expected = "one of " + " or ".join(form.takes for form in forms).replace(" or an ", " or ")
 
     def read(raw: Raw, message: Any) -> None:
         found = kind(raw)
-        if found in readers:
+        if found == "null":
+            return
+        try:
+            if found not in readers:
+                raise wrong_type(expected, raw)
             readers[found](raw, message)
-        elif found != "null":
-            raise wrong_type(expected, raw)
+        except MismatchError:
+            if other is None:
+                raise
+            other(raw, message)
 
     return read
 
 
 def _scalar(of: FieldDescriptor) -> Field:
     name = of.name
-    takes, decode, write = _VERBATIM if name.endswith("_json") else _SCALARS[of.type]
+    named = next((each for ending, each in _ENDINGS.items() if name.endswith(ending)), None)
+    takes, decode, write = named or _SCALARS[of.type]
 
     def read(raw: Raw, message: Any) -> None:
         value = decode(raw)
@@ -145,18 +172,21 @@ def _map(name: str, of: int) -> Field:
     return Field("an object", read, write)
 
 
-def _strings(name: str) -> Field:
+def _scalars(of: FieldDescriptor) -> Field:
+    name = of.name
+    takes, decode = _LISTS[of.type]
+
     def read(raw: Raw, message: Any) -> None:
-        found = _values.strings(raw)
+        found = decode(raw)
         if found is not None:
             getattr(message, name).extend(found)
 
-    return Field("an array of strings", read, lambda value, _: list(value))
+    return Field(takes, read, lambda value, _: list(value))
 
 
-def _text_or_strings(name: str) -> Field:
-    is_text = f"{name}_is_text"
-    many = _strings(name)
+def _text_or_strings(of: FieldDescriptor) -> Field:
+    name, is_text = of.name, f"{of.name}_is_text"
+    many = _scalars(of)
 
     def read_one(raw: Raw, message: Any) -> None:
         getattr(message, name).append(_values.string(raw))
@@ -178,17 +208,22 @@ def _as_number(value: float) -> float:
     return int(value) if whole else value
 
 
-_VERBATIM: Final[tuple[str, Decode, Write]] = (
-    "any value",
-    _values.json_text,
-    lambda value, _: _values.carried(value),
-)
+_ANY: Final = "any value"
+# What a name says by its ending, whatever the type.
+_ENDINGS: Final[dict[str, tuple[str, Decode, Write]]] = {
+    "_json": (_ANY, _values.json_text, lambda value, _: _values.carried(value)),
+    "float32_le": ("a string", _vectors.float32, lambda value, _: _vectors.text_of(value)),
+}
 _SCALARS: Final[dict[int, tuple[str, Decode, Write]]] = {
     FieldDescriptor.TYPE_STRING: ("a string", _values.string, _plain),
     FieldDescriptor.TYPE_BOOL: ("a boolean", _values.boolean, _plain),
     FieldDescriptor.TYPE_INT64: ("an integer", _values.integer, _plain),
     FieldDescriptor.TYPE_DOUBLE: ("a decimal", _values.number, lambda value, _: _as_number(value)),
     FieldDescriptor.TYPE_BYTES: ("an array of bytes", _values.octets, lambda value, _: list(value)),
+}
+_LISTS: Final[dict[int, tuple[str, Decode]]] = {
+    FieldDescriptor.TYPE_STRING: ("an array of strings", _values.strings),
+    FieldDescriptor.TYPE_INT64: ("an array of integers", _values.integers),
 }
 _MAPS: Final[dict[int, tuple[Decode, Write]]] = {
     FieldDescriptor.TYPE_STRING: (_values.strings_by_name, lambda value, _: dict(value)),

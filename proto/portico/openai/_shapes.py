@@ -20,6 +20,7 @@ _EXTRA: Final = "extra_json"
 
 Usual = Mapping[type[Message], Mapping[str, object]]
 _NONE: Final[Usual] = {}
+_AS_THEY_ARE: Final[Mapping[str, Write]] = {}
 
 
 class Shapes:
@@ -27,11 +28,15 @@ class Shapes:
 
     ``lenient`` is for answers: a member whose value does not fit its field goes to ``extra_json``
     too. ``usual`` are the members that are written even where a message lacks them, in their order,
-    by the class of the message; a usual ``object`` is written whatever the message says.
+    by the class of the message; a usual ``object`` is written whatever the message says. ``otherwise``
+    writes fields, by name, in another way than their type has it.
     """
 
-    def __init__(self, *, lenient: bool, usual: Usual = _NONE) -> None:
+    def __init__(
+        self, *, lenient: bool, usual: Usual = _NONE, otherwise: Mapping[str, Write] = _AS_THEY_ARE
+    ) -> None:
         self._lenient = lenient
+        self.otherwise = otherwise
         self._usual = {of.DESCRIPTOR.full_name: always for of, always in usual.items()}
         self._made: dict[str, Shape] = {}
 
@@ -66,7 +71,7 @@ class Shape:
             made = field(each, of, shapes.__getitem__)
             forms.setdefault(member, []).append(made)
             if member != "object" or member not in self._usual:
-                self._writers[each.number] = (member, made.write)
+                self._writers[each.number] = (member, shapes.otherwise.get(each.name, made.write))
         for member, several in forms.items():
             self._readers[member] = several[0].read if len(several) == 1 else one_of(several)
 

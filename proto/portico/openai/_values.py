@@ -26,6 +26,7 @@ _INTEGER: Final[Decoder[int | None]] = Decoder(Int64 | None)
 _NUMBER: Final[Decoder[float | None]] = Decoder(float | None)
 _OCTETS: Final[Decoder[list[int] | None]] = Decoder(list[Annotated[int, Meta(ge=0, le=255)]] | None)
 _STRINGS: Final[Decoder[list[str] | None]] = Decoder(list[str] | None)
+_INTEGERS: Final[Decoder[list[int] | None]] = Decoder(list[Int64] | None)
 _NUMBERS_BY_NAME: Final[Decoder[dict[str, float] | None]] = Decoder(dict[str, float] | None)
 _STRINGS_BY_NAME: Final[Decoder[dict[str, str] | None]] = Decoder(dict[str, str] | None)
 _MEMBERS: Final[Decoder[dict[str, Raw] | None]] = Decoder(dict[str, Raw] | None)
@@ -126,6 +127,13 @@ def strings(raw: Raw) -> list[str] | None:
         return _STRINGS.decode(raw)
     except ValueError:
         return _each(raw, string, "an array of strings", "a string")
+
+
+def integers(raw: Raw) -> list[int] | None:
+    try:
+        return _INTEGERS.decode(raw)
+    except ValueError:
+        return _each(raw, integer, "an array of integers", "an integer")
 
 
 def objects(raw: Raw) -> list[dict[str, Raw]] | None:

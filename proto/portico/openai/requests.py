@@ -1,42 +1,44 @@
-"""Chat requests: the body of POST /v1/chat/completions <-> ChatCompletionParams."""
+"""Requests: the bodies of OpenAI's POST endpoints <-> the parameters of the RPCs."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 
+from google.protobuf.message import Message
 from msgspec import Raw, ValidationError
 
 from portico.errors import GatewayError, invalid_request
 from portico.openai._json import kind, members, spliced
-from portico.openai._shapes import Shapes
+from portico.openai._shapes import Shape, Shapes
 from portico.openai._values import MismatchError, boolean, missing
 from portico.v1.chat_pb2 import ChatCompletionParams, StreamOptions
+from portico.v1.completions_pb2 import TextCompletionParams
+from portico.v1.embeddings_pb2 import EmbeddingParams
+
+P = TypeVar("P", bound=Message)
 
 _SHAPES: Final = Shapes(lenient=False)
-_PARAMS: Final = _SHAPES[ChatCompletionParams.DESCRIPTOR]
 _STREAM_OPTIONS: Final = _SHAPES[StreamOptions.DESCRIPTOR]
 
 
 def parse_chat(body: bytes) -> tuple[ChatCompletionParams, bool]:
-    """Read a request. The second value is ``stream``, which has no field.
+    """Read the body of POST /v1/chat/completions. The second value is ``stream``, which has no field.
 
     Raises GatewayError (400) for what is no JSON object, for a known member of a wrong type, and
     where the model, the messages or a message's role is missing; ``param`` names the member as
     OpenAI does (``messages[0].role``).
     """
-    params = ChatCompletionParams()
-    try:
-        found = _members(body)
-        stream = found.pop("stream", None)
-        _PARAMS.read(found, params)
-        _require(params)
-        return params, _is_set(stream, "stream")
-    except MismatchError as mismatch:
-        raise _refused(mismatch) from None
-    except RecursionError:
-        raise _unreadable("It is nested too deep.") from None
-    except UnicodeError:
-        raise _unreadable("It is not valid UTF-8.") from None
-    except ValueError as error:
-        raise _unreadable(f"{error}.") from None
+    return _CHAT.parse(body)
+
+
+def parse_complete(body: bytes) -> tuple[TextCompletionParams, bool]:
+    """Read the body of POST /v1/completions, as ``parse_chat`` does; it must have a model and a prompt."""
+    return _COMPLETE.parse(body)
+
+
+def parse_embed(body: bytes) -> EmbeddingParams:
+    """Read the body of POST /v1/embeddings, as ``parse_chat`` does; it must have a model and an input."""
+    params, _ = _EMBED.parse(body)
+    return params
 
 
 def render_chat(params: ChatCompletionParams, *, model: str, stream: bool) -> bytes:
@@ -46,19 +48,65 @@ def render_chat(params: ChatCompletionParams, *, model: str, stream: bool) -> by
     Raises GatewayError (400) where a text that is carried as JSON is none: a caller of gRPC can send
     one, and could write members of any name with it.
     """
-    try:
-        written, extra = _PARAMS.parts(params)
-        written["model"] = model
-        if stream:
-            options = StreamOptions()
-            options.CopyFrom(params.stream_options)
-            options.include_usage = True
-            written |= {"stream": True, "stream_options": _STREAM_OPTIONS.write(options)}
-        return bytes(spliced(written, extra))
-    except MismatchError as mismatch:
-        raise _refused(mismatch) from None
-    except RecursionError:
-        raise _unreadable("It is nested too deep.") from None
+    return _CHAT.render(params, model, _streaming(params.stream_options) if stream else None)
+
+
+def render_complete(params: TextCompletionParams, *, model: str, stream: bool) -> bytes:
+    """Write the body of a text completion, as ``render_chat`` does that of a chat."""
+    return _COMPLETE.render(params, model, _streaming(params.stream_options) if stream else None)
+
+
+def render_embed(params: EmbeddingParams, *, model: str) -> bytes:
+    """Write the body for embeddings, as ``render_chat`` does that of a chat."""
+    return _EMBED.render(params, model)
+
+
+class _Body(Generic[P]):
+    """How the body of one endpoint is read and written."""
+
+    def __init__(self, of: type[P], shape: Shape, require: Callable[[P], None], *, streams: bool) -> None:
+        self._of = of
+        self._shape = shape
+        self._require = require
+        self._streams = streams
+
+    def parse(self, body: bytes) -> tuple[P, bool]:
+        params = self._of()
+        try:
+            found = _members(body)
+            stream = found.pop("stream", None) if self._streams else None
+            self._shape.read(found, params)
+            _require_member(params, "model")
+            self._require(params)
+            return params, _is_set(stream, "stream")
+        except MismatchError as mismatch:
+            raise _refused(mismatch) from None
+        except RecursionError:
+            raise _unreadable("It is nested too deep.") from None
+        except UnicodeError:
+            raise _unreadable("It is not valid UTF-8.") from None
+        except ValueError as error:
+            raise _unreadable(f"{error}.") from None
+
+    def render(self, params: P, model: str, options: StreamOptions | None = None) -> bytes:
+        """``options``: those of a stream."""
+        try:
+            written, extra = self._shape.parts(params)
+            written["model"] = model
+            if options is not None:
+                written |= {"stream": True, "stream_options": _STREAM_OPTIONS.write(options)}
+            return bytes(spliced(written, extra))
+        except MismatchError as mismatch:
+            raise _refused(mismatch) from None
+        except RecursionError:
+            raise _unreadable("It is nested too deep.") from None
+
+
+def _streaming(asked: StreamOptions) -> StreamOptions:
+    options = StreamOptions()
+    options.CopyFrom(asked)
+    options.include_usage = True
+    return options
 
 
 def _members(body: bytes) -> dict[str, Raw]:
@@ -77,9 +125,12 @@ def _is_set(flag: Raw | None, member: str) -> bool:
         raise mismatch.under(member) from None
 
 
-def _require(params: ChatCompletionParams) -> None:
-    if not params.HasField("model"):
-        raise missing().under("model")
+def _require_member(params: Any, member: str) -> None:
+    if not params.HasField(member):
+        raise missing().under(member)
+
+
+def _require_messages(params: ChatCompletionParams) -> None:
     if not params.messages:
         raise missing().under("messages")
     for index, message in enumerate(params.messages):
@@ -93,3 +144,20 @@ def _refused(mismatch: MismatchError) -> GatewayError:
 
 def _unreadable(why: str) -> GatewayError:
     return invalid_request(f"We could not parse the JSON body of your request. {why}", code="invalid_json")
+
+
+_CHAT: Final = _Body(
+    ChatCompletionParams, _SHAPES[ChatCompletionParams.DESCRIPTOR], _require_messages, streams=True
+)
+_COMPLETE: Final = _Body(
+    TextCompletionParams,
+    _SHAPES[TextCompletionParams.DESCRIPTOR],
+    lambda params: _require_member(params, "prompt"),
+    streams=True,
+)
+_EMBED: Final = _Body(
+    EmbeddingParams,
+    _SHAPES[EmbeddingParams.DESCRIPTOR],
+    lambda params: _require_member(params, "input"),
+    streams=False,
+)

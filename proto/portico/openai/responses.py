@@ -1,36 +1,97 @@
-"""Unstreamed answers: OpenAI's ``chat.completion`` object <-> ChatCompletion."""
+"""Unstreamed answers: OpenAI's objects <-> the answers of the RPCs.
 
-from typing import Final
+What does not fit its field goes to ``extra_json`` and comes out again. Each ``parse_…`` raises
+ValueError for what is no JSON object.
+"""
 
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
 from msgspec.json import encode
 
+from portico.openai import _vectors
+from portico.openai._fields import Write
 from portico.openai._json import members
-from portico.openai._shapes import Shapes, Usual
+from portico.openai._shapes import Shape, Shapes, Usual
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
+from portico.v1.completions_pb2 import TextChoice, TextCompletion
+from portico.v1.embeddings_pb2 import Embedding, EmbeddingList
 from portico.v1.message_pb2 import ChatMessage
+
+M = TypeVar("M", bound=Message)
 
 # What OpenAI writes even where there is nothing to say, in its order.
 _USUAL: Final[Usual] = {
     ChatCompletion: {"id": None, "object": "chat.completion", "created": None, "model": None, "choices": []},
     ChatChoice: {"index": 0, "message": None, "logprobs": None, "finish_reason": None},
     ChatMessage: {"role": "assistant", "content": None, "refusal": None},
+    TextCompletion: {"id": None, "object": "text_completion", "created": None, "model": None, "choices": []},
+    TextChoice: {"text": "", "index": 0, "logprobs": None, "finish_reason": None},
+    EmbeddingList: {"object": "list", "data": [], "model": None},
+    Embedding: {"object": "embedding", "index": 0, "embedding": None},
 }
-_COMPLETION: Final = Shapes(lenient=True, usual=_USUAL)[ChatCompletion.DESCRIPTOR]
+_SHAPES: Final = Shapes(lenient=True, usual=_USUAL)
+_COMPLETION: Final = _SHAPES[ChatCompletion.DESCRIPTOR]
+_TEXT: Final = _SHAPES[TextCompletion.DESCRIPTOR]
+_EMBEDDINGS: Final = _SHAPES[EmbeddingList.DESCRIPTOR]
+
+# How vectors are written for each encoding_format; for any other as the backend gave them.
+_ENCODED: Final[dict[str, dict[str, Write]]] = {
+    "float": {"float32_le": lambda value, _: _vectors.numbers(value)},
+    "base64": {"doubles": lambda value, _: _vectors.packed(value.values)},
+}
+_EMBEDDINGS_AS: Final = {
+    encoding: Shapes(lenient=True, usual=_USUAL, otherwise=otherwise)[EmbeddingList.DESCRIPTOR]
+    for encoding, otherwise in _ENCODED.items()
+}
 
 
 def parse_completion(body: bytes) -> ChatCompletion:
-    """Read an answer. What does not fit its field goes to ``extra_json`` and comes out again.
-
-    Raises ValueError for what is no JSON object.
-    """
-    completion = ChatCompletion()
-    try:
-        _COMPLETION.read(members(body), completion)
-    except RecursionError:
-        raise ValueError("JSON is nested too deep") from None
-    return completion
+    """Read the answer of POST /v1/chat/completions."""
+    return _parse(body, ChatCompletion(), _COMPLETION)
 
 
 def render_completion(completion: ChatCompletion) -> bytes:
-    """Write an answer as OpenAI does, with its usual nulls."""
+    """Write the answer of POST /v1/chat/completions as OpenAI does, with its usual nulls."""
     return encode(_COMPLETION.write(completion))
+
+
+def parse_text(body: bytes) -> TextCompletion:
+    """Read the answer of POST /v1/completions."""
+    return _parse(body, TextCompletion(), _TEXT)
+
+
+def render_text(completion: TextCompletion) -> bytes:
+    """Write the answer of POST /v1/completions as OpenAI does, with its usual nulls."""
+    return encode(_TEXT.write(completion))
+
+
+def parse_embeddings(body: bytes, *, encoding_format: str) -> EmbeddingList:
+    """Read the answer of POST /v1/embeddings.
+
+    ``encoding_format``: what was asked for. A text is base64 of float32 where that was; else it is a
+    vendor's own encoding (Perplexity's int8), which is carried as it is.
+    """
+    embeddings = _parse(body, EmbeddingList(), _EMBEDDINGS)
+    if encoding_format != "base64":
+        for each in embeddings.data:
+            if each.WhichOneof("embedding") == "float32_le":
+                each.other_json = encode(_vectors.text_of(each.float32_le)).decode()
+    return embeddings
+
+
+def render_embeddings(embeddings: EmbeddingList, *, encoding_format: str) -> bytes:
+    """Write the answer of POST /v1/embeddings.
+
+    The vectors come as ``encoding_format`` has it, however the backend gave them: as numbers for
+    "float", which is OpenAI's default too ("" here), as base64 of float32 for "base64".
+    """
+    return encode(_EMBEDDINGS_AS.get(encoding_format or "float", _EMBEDDINGS).write(embeddings))
+
+
+def _parse(body: bytes, answer: M, shape: Shape) -> M:
+    try:
+        shape.read(members(body), answer)
+    except RecursionError:
+        raise ValueError("JSON is nested too deep") from None
+    return answer

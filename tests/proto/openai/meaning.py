@@ -12,6 +12,10 @@ from typing import Any
 # Members that are maps in the contract.
 MAPS = {"metadata", "logit_bias"}
 
+# The `object` of a stream's chunks; of a text completion, streamed or not.
+CHUNK = "chat.completion.chunk"
+TEXT = "text_completion"
+
 # What the chunks of a stream have in common.
 HEADER = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
@@ -44,7 +48,28 @@ def answered(completion: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def streamed(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[dict[str, Any]]:
+def answered_text(completion: dict[str, Any]) -> dict[str, Any]:
+    """``answered`` for a text completion."""
+    told: dict[str, Any] = bare(completion)
+    told["object"] = _constant(told.get("object"), TEXT)
+    for choice in _objects(told.get("choices")):
+        _fill_text(choice)
+    return told
+
+
+def embedded(embeddings: dict[str, Any]) -> dict[str, Any]:
+    """``answered`` for embeddings."""
+    told: dict[str, Any] = bare(embeddings)
+    told["object"] = _constant(told.get("object"), "list")
+    for each in _objects(told.get("data")):
+        each["object"] = _constant(each.get("object"), "embedding")
+        each.setdefault("index", 0)
+    return told
+
+
+def streamed(
+    chunks: Iterable[dict[str, Any]], *, include_usage: bool, kind: str = CHUNK
+) -> list[dict[str, Any]]:
     """Return the events of a stream's chunks as the gateway tells them, usage chunk included."""
     roles: dict[int, str] = {}
     events = []
@@ -52,7 +77,7 @@ def streamed(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[d
     owed: dict[str, Any] = {}
     for chunk in chunks:
         told = bare(chunk)
-        told["object"] = _constant(told.get("object"), "chat.completion.chunk")
+        told["object"] = _constant(told.get("object"), kind)
         head = {name: told[name] for name in HEADER if name in told}
         usage = told.pop("usage", None)
         if usage is not None:
@@ -61,9 +86,17 @@ def streamed(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[d
             if "choices" not in told:
                 continue
         for choice in _objects(told.get("choices")):
-            _tell_role(choice, roles)
+            if kind == CHUNK:
+                _tell_role(choice, roles)
+            else:
+                _fill_text(choice)
         events.append(told)
     return [*events, head | owed] if owed and include_usage else events
+
+
+def _fill_text(choice: dict[str, Any]) -> None:
+    choice.setdefault("index", 0)
+    choice.setdefault("text", "")
 
 
 def _tell_role(choice: dict[str, Any], roles: dict[int, str]) -> None:

@@ -1,5 +1,6 @@
 """JSON objects to try the dialect with, made from the contract's descriptors."""
 
+import base64
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import strategies as st
 
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.completions_pb2 import OptionalDouble, TextCompletionParams, TextInput, TopLogprobs
+from portico.v1.embeddings_pb2 import DoubleVector, EmbeddingParams
 from portico.v1.tools_pb2 import ToolChoice
 
 JSON = st.SearchStrategy[Any]
@@ -50,6 +53,27 @@ tool_choices: JSON = (
     st.text(max_size=4) | named_tools | allowed_tools | st.fixed_dictionaries({"name": names}) | any_object
 )
 
+ids = st.lists(st.integers(-(2**63), 2**64), max_size=3)
+text_inputs: JSON = (
+    st.text(max_size=4)
+    | st.lists(st.text(max_size=4))
+    | ids
+    | st.lists(ids)
+    | any_object
+    | st.lists(anything)
+)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
+vectors: JSON = st.lists(numbers, max_size=3)
+
+#: Messages that are no JSON objects, as values of their fields.
+own_forms: dict[Descriptor, JSON] = {
+    ToolChoice.DESCRIPTOR: tool_choices,
+    TextInput.DESCRIPTOR: text_inputs,
+    DoubleVector.DESCRIPTOR: vectors,
+    OptionalDouble.DESCRIPTOR: st.lists(st.none() | numbers, max_size=3),
+    TopLogprobs.DESCRIPTOR: st.lists(st.none() | st.dictionaries(names, numbers, max_size=3), max_size=3),
+}
+
 of_type: dict[int, JSON] = {
     FieldDescriptor.TYPE_STRING: st.text(max_size=8),
     FieldDescriptor.TYPE_BOOL: st.booleans(),
@@ -64,6 +88,9 @@ def member_of(field: FieldDescriptor) -> str | None:
     """Return the JSON member of a field; None for a field that is none."""
     if field.name == "extra_json" or field.name.endswith("_is_text"):
         return None
+    several = field.containing_oneof
+    if several is not None and len(several.fields) > 1:
+        return several.name
     return FORMS.get(field.name) or field.name.removesuffix("_json")
 
 
@@ -77,12 +104,14 @@ def values_of(field: FieldDescriptor, wild: bool) -> JSON:
     inner = field.message_type
     if field.name.endswith("_json"):
         return anything
+    if field.name == "float32_le":
+        return st.binary(max_size=9).map(lambda found: base64.b64encode(found).decode()) | st.text(max_size=8)
     if inner is None:
         values = of_type[field.type]
         many = st.lists(values, max_size=3)
         return (many | values if field.name == "stop" else many) if field.is_repeated else values
-    if inner is ToolChoice.DESCRIPTOR:
-        return tool_choices
+    if inner in own_forms:
+        return own_forms[inner]
     if inner.GetOptions().map_entry:
         value = of_type[inner.fields_by_name["value"].type]
         return st.dictionaries(st.text(max_size=4), st.none() | value, max_size=3)
@@ -136,6 +165,22 @@ requests: JSON = st.builds(
 )
 
 
+_inputs: JSON = text_inputs.filter(lambda value: value is not None)
+#: Requests of the other endpoints that must be taken.
+text_requests: JSON = st.builds(
+    lambda request, model, prompt: request | {"model": model, "prompt": prompt},
+    objects(TextCompletionParams.DESCRIPTOR).filter(lambda request: "stream" not in request),
+    st.text(max_size=8),
+    _inputs,
+)
+embedding_requests: JSON = st.builds(
+    lambda request, model, given: request | {"model": model, "input": given},
+    objects(EmbeddingParams.DESCRIPTOR),
+    st.text(max_size=8),
+    _inputs,
+)
+
+
 @dataclass(frozen=True)
 class Place:
     """A known member inside a request."""
@@ -154,7 +199,7 @@ def places(value: dict[str, Any], of: Descriptor, path: str = "") -> Iterator[Pl
         yield Place(value, member, here, fields)
         for field in fields:
             inner = field.message_type
-            if inner is None or inner is ToolChoice.DESCRIPTOR or inner.GetOptions().map_entry:
+            if inner is None or inner in own_forms or inner.GetOptions().map_entry:
                 continue
             found = value[member]
             if field.is_repeated and isinstance(found, list):

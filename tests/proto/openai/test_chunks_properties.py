@@ -6,10 +6,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portico.openai.chunks import ChunkParser, ChunkRenderer
+from portico.openai.chunks import ChunkParser, ChunkRenderer, TextChunkParser, TextChunkRenderer
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
-from portico.v1.gateway_pb2 import StreamResponse
-from tests.proto.openai.meaning import HEADER, bare, streamed
+from portico.v1.completions_pb2 import TextChoice, TextCompletion
+from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
+from tests.proto.openai.meaning import CHUNK, HEADER, TEXT, bare, streamed
 from tests.proto.openai.strategies import JSON, anything, known_members, objects
 
 thorough = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -63,25 +64,63 @@ def test_a_stream_comes_out_as_it_went_in(
     stream: list[dict[str, Any]], include_usage: bool, together: int
 ) -> None:
     """Each event means the same, whichever chunks travel together, and over the wire between."""
-    renderer = ChunkRenderer(include_usage=include_usage)
-    told = b"".join(renderer.render(response) for response in sent(stream, together)) + renderer.finish()
+    messages = sent(stream, together, ChunkParser(), StreamResponse)
+    compare(messages, stream, ChunkRenderer(include_usage=include_usage), include_usage, CHUNK)
+
+
+text_chunks: JSON = st.builds(
+    lambda chunk, choices, usage: without(chunk, "choices", "usage", *HEADER) | {"choices": choices} | usage,
+    objects(TextCompletion.DESCRIPTOR, True),
+    st.lists(
+        st.builds(
+            lambda choice, index: without(choice, "index") | index,
+            objects(TextChoice.DESCRIPTOR, True),
+            indexes,
+        ),
+        max_size=2,
+    ),
+    usages,
+)
+text_heads: JSON = objects(ChunkHeader.DESCRIPTOR).map(
+    lambda head: without(head, *(known_members(TextCompletion.DESCRIPTOR) - set(HEADER)))
+)
+texts: JSON = st.tuples(text_heads, text_heads).flatmap(
+    lambda two: st.lists(
+        st.builds(lambda head, chunk: head | chunk, st.sampled_from(two), text_chunks), max_size=6
+    )
+)
+
+
+@thorough
+@given(texts, st.booleans(), st.integers(1, 3))
+def test_a_streamed_text_comes_out_as_it_went_in(
+    stream: list[dict[str, Any]], include_usage: bool, together: int
+) -> None:
+    """By the same rules."""
+    messages = sent(stream, together, TextChunkParser(), StreamCompleteResponse)
+    compare(messages, stream, TextChunkRenderer(include_usage=include_usage), include_usage, TEXT)
+
+
+def compare(
+    messages: list[Any], stream: list[dict[str, Any]], renderer: Any, include_usage: bool, kind: str
+) -> None:
+    told = b"".join(map(renderer.render, messages)) + renderer.finish()
     *events, done, end = told.decode().split("\n\n")
     assert (done, end) == ("data: [DONE]", "")
     read = [bare(json.loads(event.removeprefix("data: "))) for event in events]
-    assert read == streamed(stream, include_usage=include_usage)
+    assert read == streamed(stream, include_usage=include_usage, kind=kind)
     assert all(("usage" in json.loads(event.removeprefix("data: "))) is include_usage for event in events)
 
 
-def sent(stream: list[dict[str, Any]], together: int) -> list[StreamResponse]:
+def sent(stream: list[dict[str, Any]], together: int, parser: Any, message: Any) -> list[Any]:
     """Return the messages of a stream as they arrive, ``together`` chunks in each at most."""
-    parser = ChunkParser()
-    responses = [StreamResponse()]
+    responses = [message()]
     for chunk in stream:
         data = json.dumps(chunk).encode()
         if len(responses[-1].chunks) == together or not parser.parse(data, responses[-1]):
-            responses.append(StreamResponse())
+            responses.append(message())
             assert parser.parse(data, responses[-1])
-    return [StreamResponse.FromString(response.SerializeToString()) for response in responses]
+    return [message.FromString(response.SerializeToString()) for response in responses]
 
 
 @thorough

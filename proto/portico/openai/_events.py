@@ -1,0 +1,58 @@
+"""What the streams of all endpoints have in common when they are written as server-sent events."""
+
+from typing import Any, Final
+
+from msgspec.json import encode
+
+from portico.openai._shapes import Shape
+from portico.v1.chunk_pb2 import ChunkHeader
+
+_DONE: Final = b"data: [DONE]\n\n"
+
+
+class EventWriter:
+    """Writes events of one stream. Usage comes only when asked for, and then in an event of its own."""
+
+    def __init__(self, kind: str, shape: Shape, *, include_usage: bool) -> None:
+        """``kind``: the ``object`` of a chunk."""
+        self._kind = kind
+        self._shape = shape
+        self._include_usage = include_usage
+        #: An event behind the members that are its own.
+        self.end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        #: An event up to the members that are its own.
+        self.start = b""
+        self._owed: Any = None
+        self.begin(ChunkHeader())
+
+    def begin(self, header: ChunkHeader) -> None:
+        """Take the values that hold for the chunks from here on."""
+        values: dict[str, object] = {"id": None, "object": None, "created": None, "model": None}
+        values |= {field.name: value for field, value in header.ListFields()}
+        values["object"] = self._kind
+        self.start = b"data: " + encode(values)[:-1] + b","
+
+    def own(self, chunk: Any) -> Any:
+        """Return a copy of a chunk without its usage, which is owed from now on; None: that was all."""
+        if chunk.HasField("usage"):
+            if self._include_usage:
+                self._owed = type(chunk)(usage=chunk.usage) if chunk.choices else chunk
+            if not chunk.choices:
+                return None
+        own = type(chunk)()
+        own.CopyFrom(chunk)
+        own.ClearField("usage")
+        return own
+
+    def event(self, chunk: Any) -> bytes:
+        """Write a chunk."""
+        return self._event(chunk, self.end)
+
+    def finish(self) -> bytes:
+        """Return the end of a whole answer: the usage, when asked for, and ``[DONE]``."""
+        return _DONE if self._owed is None else self._event(self._owed, b"}\n\n") + _DONE
+
+    def _event(self, chunk: Any, end: bytes) -> bytes:
+        body = encode(self._shape.write(chunk))[1:-1]
+        # JSON that is carried verbatim may have line breaks between its tokens; an event must not.
+        return self.start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
