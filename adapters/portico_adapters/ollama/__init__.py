@@ -41,7 +41,8 @@ _FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
 class OllamaAdapter:
     """Speaks POST /api/chat, /api/generate and /api/embed, and GET /api/tags.
 
-    The caller's headers are not passed on; the backend sees the gateway's key and ``x-request-id``.
+    The backend sees the gateway's key and ``x-request-id``; of the caller's headers those alone that the
+    settings name, and the caller's key in place of the gateway's where they say so.
     """
 
     Settings: ClassVar[type[OllamaSettings]] = OllamaSettings
@@ -53,6 +54,7 @@ class OllamaAdapter:
         self._http = HttpClient(settings.url, headers, limits)
         self._settings = settings
         self._limits = limits
+        self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
         body = chat_body(call, self._settings, stream=False)
@@ -92,15 +94,16 @@ class OllamaAdapter:
             embeddings = embeddings_of(await answer.read(), call)
             return EmbedResponse(embeddings=embeddings, headers=_for_callers(answer))
 
-    async def list_models(self, _headers: Sequence[Header], /) -> Sequence[Model]:
-        async with await self._send("GET", "/api/tags", {}, b"", lambda: None) as answer:
+    async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
+        passed = self._settings.passed(headers)
+        async with await self._send("GET", "/api/tags", passed, b"", lambda: None) as answer:
             return models_of(await answer.read())
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def _post(self, path: str, body: bytes, call: Upstream[P]) -> Answer:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **self._settings.passed(call.headers)}
         if sendable(call.request_id):
             headers["x-request-id"] = call.request_id
         return await self._send("POST", path, headers, body, call.alive)
@@ -117,7 +120,8 @@ class OllamaAdapter:
                 raise upstream_failed(
                     "The backend redirects, which the gateway does not follow.", f"status {answer.status}"
                 )
-            raise error_of(answer.status, await answer.read_error(), answer.headers)
+            body = await answer.read_error()
+            raise error_of(answer.status, body, answer.headers, callers_key=self._settings.callers_key)
 
 
 async def _messages(answer: Answer, translator: Translator[R]) -> AsyncGenerator[R, None]:

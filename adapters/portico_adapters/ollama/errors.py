@@ -25,9 +25,9 @@ _ASKED_BY: Final[Mapping[str, str]] = {
 }
 
 
-def error_of(status: int, body: bytes, headers: Sequence[Header]) -> GatewayError:
-    """Read an answer with HTTP ``status`` 400 or above."""
-    error = parse_error(status, body, headers)
+def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key: bool) -> GatewayError:
+    """Read an answer with HTTP ``status`` 400 or above. ``callers_key``: the server saw the caller's key."""
+    error = parse_error(status, body, headers, callers_key=callers_key)
     if status == 404:
         error.param = "model"
     elif status == 400 and (cannot := _CANNOT.search(error.message)):

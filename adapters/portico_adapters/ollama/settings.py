@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from portico.config import Url
 from portico.secret import Secret
+from portico_adapters._passing import PassingSettings
 
 # What Go's time.ParseDuration reads, or a number of seconds.
 _DURATION: Final = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
@@ -14,7 +15,7 @@ _SECONDS: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OllamaSettings:
+class OllamaSettings(PassingSettings):
     """The members of a backend of this dialect."""
 
     #: The server's root, such as http://localhost:11434.
@@ -29,6 +30,7 @@ class OllamaSettings:
     num_ctx: int | None = None
 
     def __post_init__(self) -> None:
+        self.check_passing(has_key=bool(self.api_key))
         # What is often wrong is a line break at the end of a key that was read from a file.
         if self.api_key and not sendable(self.api_key.reveal()):
             raise ValueError("api_key: must be printable ASCII without line breaks")
@@ -51,4 +53,4 @@ class OllamaSettings:
 
 def sendable(value: str) -> bool:
     """Whether a text may stand in a header."""
-    return value.isascii() and value.isprintable()
+    return value != "" and value.isascii() and value.isprintable()

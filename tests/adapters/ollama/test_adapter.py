@@ -1,5 +1,6 @@
 """What goes to the server and comes back, endpoint by endpoint."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from portico.adapter import CompletionCall, EmbeddingCall, Limits
 from portico.errors import ErrorClass, GatewayError
 from portico.secret import Secret
 from portico.testing.upstream import Answerer, Upstream
-from portico.testing.watch import Signs
+from portico.testing.watch import PATIENCE, Signs
 from portico.testing.wire import HANG, answer, streamed
 from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.embeddings_pb2 import EmbeddingParams
@@ -88,11 +89,13 @@ async def test_each_endpoint_is_asked_in_its_own_way(ask: Any, expected: Any) ->
 
 
 async def test_without_a_key_none_is_sent() -> None:
-    """Nor the caller's, which is for the gateway; nor a request id that cannot stand in a header."""
-    call = replace(CALL, headers=[Header(name="authorization", value=b"Bearer x")], request_id="a\nb")
+    """Nor the caller's, which is for the gateway; nor a request id that is none, or no header."""
+    headers = [Header(name="authorization", value=b"Bearer x")]
     async with backend(answer(read("text.json"))) as (adapter, upstream):
-        await adapter.chat(call)
-    assert not {"authorization", "x-request-id"} & upstream.requests[0].headers.keys()
+        for request_id in ("a\nb", ""):
+            await adapter.chat(replace(CALL, headers=headers, request_id=request_id))
+    for request in upstream.requests:
+        assert not {"authorization", "x-request-id"} & request.headers.keys()
 
 
 async def test_models_are_those_of_the_server() -> None:
@@ -146,5 +149,5 @@ async def test_a_stream_that_is_whole_is_not_waited_for(kind: type) -> None:
     """The last line ends it, even where the server keeps the body open."""
     lines = read("text.ndjson") if kind is StreamResponse else b"".join(STREAMED_TEXT)
     script = [*streamed(lines, content_type=NDJSON, end=False), HANG]
-    async with backend(script) as (adapter, _):
+    async with backend(script) as (adapter, _), asyncio.timeout(PATIENCE):
         await (stream if kind is StreamResponse else stream_complete)(adapter)
