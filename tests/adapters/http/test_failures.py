@@ -1,5 +1,6 @@
 """Every way in which HTTP to a backend fails is an error that a caller may read."""
 
+import asyncio
 import socket
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from portico.adapter import Limits
 from portico.errors import ErrorClass, GatewayError
 from portico.testing.upstream import Upstream, refusing
-from portico.testing.wire import CLOSE, RESET, Script, answer, head, streamed
+from portico.testing.watch import Signs
+from portico.testing.wire import CLOSE, HANG, RESET, Script, answer, head, streamed
 from portico_adapters._http import HttpClient
-from tests.adapters.http_tools import client, post
+from tests.adapters.http.tools import client, post
 
 LINE = b"HTTP/1.1 200 OK\r\n"
 
@@ -52,6 +54,19 @@ async def test_what_the_backend_does_wrong_is_a_502_of_its_own(script: Script, m
         assert (error.error_class, error.http_status, error.message) == (ErrorClass.UPSTREAM, 502, message)
         assert error.detail
         assert "\n" not in error.detail
+        await upstream.closed()
+
+
+async def test_framing_that_breaks_in_mid_body_is_noticed_at_once() -> None:
+    """Though the connection stays open, and a chunk came before."""
+    alive, go_on = Signs(), asyncio.Event()
+    script = [*streamed(b"part", end=False), go_on, b"zz\r\nabc\r\n", HANG]
+    async with Upstream(script) as upstream, client(upstream.url) as http:
+        call = asyncio.create_task(post(http, alive=alive))
+        await alive.come(2)
+        go_on.set()
+        with pytest.raises(GatewayError, match="not valid HTTP"):
+            await call
         await upstream.closed()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -10,8 +11,8 @@ from portico.errors import ErrorClass, GatewayError
 from portico.testing.upstream import Upstream
 from portico.testing.watch import Signs
 from portico.testing.wire import CLOSE, HANG, Script, answer, chunk, head, streamed
-from portico_adapters import _http
-from tests.adapters.http_tools import StuckServer, client, post, server_tls, trusting_tls
+from portico_adapters._http import HttpClient, transport
+from tests.adapters.http.tools import StuckServer, client, post, server_tls, trusting_tls
 
 OK = answer(b"ok")
 
@@ -40,6 +41,19 @@ async def test_answers_that_were_read_leave_their_connection_to_the_next() -> No
         for _ in scripts:
             await post(http)
         assert upstream.connections == 1
+
+
+@pytest.mark.parametrize("make", [answer, streamed])
+async def test_a_slow_reader_gets_all_of_an_answer_whose_server_is_gone(
+    make: Callable[[bytes], Script],
+) -> None:
+    """What waits on this side when the connection ends is part of the answer."""
+    body = bytes(range(256)) * 2048
+    async with Upstream([*make(body), CLOSE]) as upstream, client(upstream.url) as http:
+        found = await http.send("GET", "/x", {}, alive=Signs())
+        await upstream.closed()
+        async with found:
+            assert await found.read() == body
 
 
 async def test_aclose_leaves_no_connection() -> None:
@@ -84,7 +98,7 @@ async def test_cancelling_closes_the_connection_within_a_second(
     script: Script, signs: int, secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the backend is about, over TLS too."""
-    monkeypatch.setattr(_http, "_tls", trusting_tls)
+    monkeypatch.setattr(transport, "_tls", trusting_tls)
     alive = Signs()
     async with (
         Upstream(script, tls=server_tls() if secure else None) as upstream,
@@ -124,7 +138,7 @@ async def test_cancelling_does_not_send_the_rest_of_a_large_request() -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the state of a connection is read as on Linux")
 async def test_cancelling_does_not_wait_for_the_other_side_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which, where nobody reads there, would take half a minute."""
-    monkeypatch.setattr(_http, "_tls", trusting_tls)
+    monkeypatch.setattr(transport, "_tls", trusting_tls)
     async with StuckServer(server_tls()) as server, client(server.url) as http:
         call = asyncio.create_task(post(http))
         await server.stuck.wait()
@@ -191,4 +205,4 @@ async def test_every_read_is_a_sign_of_life() -> None:
 def test_a_url_must_be_one_of_http(url: str) -> None:
     """What is not is refused when the client is made."""
     with pytest.raises(ValueError, match="not an http or https URL"):
-        _http.HttpClient(url, {}, Limits())
+        HttpClient(url, {}, Limits())

@@ -7,7 +7,7 @@ from portico.errors import GatewayError
 from portico.testing.upstream import Upstream
 from portico.testing.wire import answer
 from portico_adapters._http import HttpClient
-from tests.adapters.http_tools import client, post
+from tests.adapters.http.tools import client, post
 
 OK = answer(b"ok")
 

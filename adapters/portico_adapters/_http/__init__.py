@@ -1,0 +1,20 @@
+"""HTTP to one backend: the only part of the adapters that knows an HTTP library.
+
+Requests go straight to the transport of httpx-aiohttp, without httpx's client, which costs twice as
+much again. What that client would add is decided here:
+
+- Time: a connection must be there within ``Limits.connect_seconds``. There is no read timeout: the
+  core ends attempts that are silent, and learns from ``alive`` which are not.
+- TLS certificates are verified, against certifi's or those that SSL_CERT_FILE or SSL_CERT_DIR name.
+- Proxies come from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, read when the client is made.
+- Redirects are not followed, cookies not kept, ~/.netrc not read.
+- Answers are asked for as they are (``accept-encoding: identity``); a compressed one is an error.
+- A request whose kept connection turns out to be closed goes over another one, provided that not a
+  byte of it was sent. (The library repeats a GET in any case.) Whether to repeat what may have been
+  served is the core's affair.
+"""
+
+from portico_adapters._http.answer import Answer
+from portico_adapters._http.client import HttpClient
+
+__all__ = ["Answer", "HttpClient"]

@@ -1,0 +1,66 @@
+"""The client of one backend: a bound on its connections, and signs of life."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from portico.adapter import Limits
+from portico.errors import SERVER, ErrorClass, GatewayError, upstream_failed
+from portico_adapters._http.answer import Answer
+from portico_adapters._http.failures import failure
+from portico_adapters._http.transport import Transport
+
+
+class HttpClient:
+    """Keeps connections to the server of ``base_url`` and sends ``headers`` with each request."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], limits: Limits) -> None:
+        """Open nothing yet; no loop need run. Raise ValueError where ``base_url`` is no HTTP URL."""
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.connections)
+        self._transport = Transport(base_url, headers, limits.connect_seconds)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        alive: Callable[[], None],
+    ) -> Answer:
+        """Send a request and return when the answer's headers are there.
+
+        ``alive`` is called then and at each read. Cancelling breaks the connection off at once.
+        Whatever fails raises GatewayError; an answer with an error's status does not.
+        """
+        await self._take_slot()
+        try:
+            response = await self._transport.exchange(method, path, headers, body)
+        except BaseException as error:
+            self._slots.release()
+            if isinstance(error, Exception):
+                raise failure(error) from error
+            raise
+        answer = Answer(response, self._limits.answer_bytes, alive, self._slots.release)
+        alive()
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            async with answer:
+                raise upstream_failed("The backend compressed its answer unasked.", f"as {encoding}")
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the kept connections."""
+        await self._transport.aclose()
+
+    async def _take_slot(self) -> None:
+        seconds = self._limits.connect_seconds
+        try:
+            async with asyncio.timeout(seconds if self._slots.locked() else None):
+                await self._slots.acquire()
+        except TimeoutError:
+            message = "All of the gateway's connections to the backend are in use."
+            detail = f"none of {self._limits.connections} came free within {seconds:g} s"
+            raise GatewayError(
+                ErrorClass.CAPACITY, 503, message, SERVER, "overloaded", detail=detail
+            ) from None
