@@ -119,7 +119,7 @@ def _gateway(environ: Mapping[str, str], made: "_Document") -> list[str]:
         return []
     members: dict[str, Any] = {"dialect": "openai", "url": _plain(url)}
     if url.startswith("grpc://"):
-        members["dialect"] = "portico"
+        members = {"dialect": "portico", "target": _plain(url.removeprefix("grpc://").rstrip("/"))}
     elif not urlsplit(url).path.strip("/"):
         members["url"] = f"{_plain(url).rstrip('/')}/v1"
     if given(environ, "AGENT_ID") and members["dialect"] == "openai":

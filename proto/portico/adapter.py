@@ -45,6 +45,9 @@ class Upstream(Generic[P]):
     #: To be called whenever bytes arrive from the backend, whatever they are: the core ends an
     #: attempt whose backend is silent for too long.
     alive: Callable[[], None] = _nothing
+    #: ``time.monotonic()`` at which the caller stops waiting: for backends that can be told. The core
+    #: itself ends the attempt then. None: the caller does not say.
+    deadline: float | None = None
 
 
 UpstreamCall: TypeAlias = Upstream[ChatCompletionParams]
@@ -83,7 +86,11 @@ class Adapter(Protocol):
         ...
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
-        """Return the backend's models. ``headers``: those of the caller who asks."""
+        """Return the backend's models.
+
+        ``headers``: those of the caller who asks, where the list depends on that (``ListsByCaller``);
+        else none, as the list is kept for all.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -111,6 +118,14 @@ class Embeds(Protocol):
     async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
         """Return the embeddings, as ``Adapter.chat`` does its answer."""
         ...
+
+
+@runtime_checkable
+class ListsByCaller(Protocol):
+    """What an adapter has besides where its backend may list other models to other callers."""
+
+    #: True: ``list_models`` is asked with each caller's headers, and no list is kept.
+    lists_by_caller: bool
 
 
 @dataclass(frozen=True, slots=True)
