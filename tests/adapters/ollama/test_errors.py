@@ -33,7 +33,7 @@ TABLE = {
 
 
 def told(status: int, message: str, *headers: Header) -> GatewayError:
-    return error_of(status, json.dumps({"error": message}).encode(), headers)
+    return error_of(status, json.dumps({"error": message}).encode(), headers, callers_key=False)
 
 
 @pytest.mark.parametrize(("status", "message", "code", "param"), TABLE.values(), ids=TABLE)
@@ -61,8 +61,18 @@ def test_the_words_of_a_failure_stay_in_the_log(status: int) -> None:
     assert "CUDA" not in error.message
 
 
+UNAUTHORIZED = b'{"error":"unauthorized","signin_url":"https://ollama.com/connect?name=x"}'
+
+
 def test_a_refused_key_is_ours() -> None:
     """ollama.com and proxies want one; its words may name the account."""
-    error = error_of(401, b'{"error":"unauthorized","signin_url":"https://ollama.com/connect?name=x"}', ())
+    error = error_of(401, UNAUTHORIZED, (), callers_key=False)
     assert (error.error_class, error.http_status) == (ErrorClass.CREDENTIAL, 502)
-    assert "ollama.com" not in error.message
+    assert "unauthorized" not in error.message
+
+
+def test_a_refused_key_of_the_callers_own_is_the_callers() -> None:
+    """Where the settings pass it on."""
+    error = error_of(401, UNAUTHORIZED, (), callers_key=True)
+    assert (error.error_class, error.http_status) == (ErrorClass.CREDENTIAL, 401)
+    assert error.message == "unauthorized"
