@@ -88,14 +88,19 @@ class AdapterContract:
         raise NotImplementedError
 
     @asynccontextmanager
+    async def adapter(self, url: str) -> AsyncIterator[Adapter]:
+        """Yield a new adapter, and close it."""
+        adapter = self.make_adapter(url)
+        try:
+            yield adapter
+        finally:
+            await adapter.aclose()
+
+    @asynccontextmanager
     async def against(self, *answers: Answerer) -> AsyncIterator[tuple[Adapter, Upstream]]:
         """Yield an adapter and its backend, which gives these answers; close both."""
-        async with Upstream(*answers) as upstream:
-            adapter = self.make_adapter(upstream.url)
-            try:
-                yield adapter, upstream
-            finally:
-                await adapter.aclose()
+        async with Upstream(*answers) as upstream, self.adapter(upstream.url) as adapter:
+            yield adapter, upstream
 
     def test_it_is_an_adapter(self) -> None:
         """It has the protocol's methods, and frozen settings."""

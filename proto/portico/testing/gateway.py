@@ -15,12 +15,18 @@ from portico.testing.watch import Watch
 from portico.v1.gateway_pb2 import (
     ChatRequest,
     ChatResponse,
+    CompleteRequest,
+    CompleteResponse,
+    EmbedRequest,
+    EmbedResponse,
     GetModelRequest,
     GetModelResponse,
     GetStatusRequest,
     GetStatusResponse,
     ListModelsRequest,
     ListModelsResponse,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
     StreamRequest,
     StreamResponse,
 )
@@ -61,13 +67,17 @@ class FakeGateway:
         gateway = FakeGateway()
         gateway.on_stream = [StreamResponse(...), go_on, StreamResponse(...), upstream_failed("…")]
 
-    ``chat`` returns the first message of its script. Models come from ``models``, the status from
-    ``status``; an error or an event in ``on_read`` is met first by each of their methods.
+    ``chat``, ``complete`` and ``embed`` return the first message of their scripts. Models come from
+    ``models``, the status from ``status``; an error or an event in ``on_read`` is met first by each of
+    their methods.
     """
 
     def __init__(self) -> None:
         self.on_chat: Sequence[Step[ChatResponse]] = []
         self.on_stream: Sequence[Step[StreamResponse]] = []
+        self.on_complete: Sequence[Step[CompleteResponse]] = []
+        self.on_stream_complete: Sequence[Step[StreamCompleteResponse]] = []
+        self.on_embed: Sequence[Step[EmbedResponse]] = []
         self.on_read: Sequence[Exception | asyncio.Event] = []
         self.models: Sequence[Model] = []
         self.status = GetStatusResponse()
@@ -89,17 +99,21 @@ class FakeGateway:
         return call
 
     async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
-        with self._recorded("chat", request, context):
-            async with aclosing(_play(self.on_chat)) as messages:
-                return await anext(messages)
+        return await self._first("chat", self.on_chat, request, context)
 
-    async def stream(
-        self, request: StreamRequest, context: CallContext, /
-    ) -> AsyncGenerator[StreamResponse, None]:
-        with self._recorded("stream", request, context):
-            async with aclosing(_play(self.on_stream)) as messages:
-                async for message in messages:
-                    yield message
+    def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
+        return self._all("stream", self.on_stream, request, context)
+
+    async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
+        return await self._first("complete", self.on_complete, request, context)
+
+    def stream_complete(
+        self, request: StreamCompleteRequest, context: CallContext, /
+    ) -> AsyncGenerator[StreamCompleteResponse, None]:
+        return self._all("stream_complete", self.on_stream_complete, request, context)
+
+    async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
+        return await self._first("embed", self.on_embed, request, context)
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         with self._recorded("list_models", request, context):
@@ -116,6 +130,21 @@ class FakeGateway:
     async def get_status(self, request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         with self._recorded("get_status", request, context):
             return await _read(self.on_read, self.status)
+
+    async def _first(
+        self, method: str, script: Sequence[Step[M]], request: Message, context: CallContext
+    ) -> M:
+        with self._recorded(method, request, context):
+            async with aclosing(_play(script)) as messages:
+                return await anext(messages)
+
+    async def _all(
+        self, method: str, script: Sequence[Step[M]], request: Message, context: CallContext
+    ) -> AsyncGenerator[M, None]:
+        with self._recorded(method, request, context):
+            async with aclosing(_play(script)) as messages:
+                async for message in messages:
+                    yield message
 
     @contextmanager
     def _recorded(self, method: str, request: Message, context: CallContext) -> Iterator[None]:

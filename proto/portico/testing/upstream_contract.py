@@ -170,10 +170,9 @@ class UpstreamContract(AdapterContract):
     async def test_a_refused_connection_is_the_backends_failure(self) -> None:
         """Of which the caller hears no address."""
         with refusing() as url:
-            adapter = self.make_adapter(url)
-            for way in _WAYS:
-                _upstream_failed(await _failure(way(adapter, self.exchanges[0].call)), url)
-            await adapter.aclose()
+            async with self.adapter(url) as adapter:
+                for way in _WAYS:
+                    _upstream_failed(await _failure(way(adapter, self.exchanges[0].call)), url)
 
     @in_a_loop
     async def test_one_connection_serves_call_after_call(self) -> None:
@@ -182,14 +181,13 @@ class UpstreamContract(AdapterContract):
         error = answer(self.error_body(400, _REASON), 400)
         scripts = [unstreamed(exchange), streaming(exchange), error, streaming(exchange), answer(self.models)]
         async with Upstream(*scripts) as upstream:
-            adapter = self.make_adapter(upstream.url)
-            await adapter.chat(exchange.call)
-            await messages_of(adapter, exchange.call)
-            await _failure(adapter.chat(exchange.call))
-            await messages_of(adapter, exchange.call)
-            await adapter.list_models(())
-            assert upstream.connections == 1, f"{upstream.connections} connections for five calls"
-            await adapter.aclose()
+            async with self.adapter(upstream.url) as adapter:
+                await adapter.chat(exchange.call)
+                await messages_of(adapter, exchange.call)
+                await _failure(adapter.chat(exchange.call))
+                await messages_of(adapter, exchange.call)
+                await adapter.list_models(())
+                assert upstream.connections == 1, f"{upstream.connections} connections for five calls"
             await upstream.closed()
 
 
