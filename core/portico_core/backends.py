@@ -31,6 +31,10 @@ class Backend:
         status.CopyFrom(self._status)
         return status
 
+    def in_flight(self) -> int:
+        """Return how many attempts are under way."""
+        return self._status.in_flight
+
     def began(self) -> None:
         """Count an attempt that starts."""
         self._status.attempts += 1

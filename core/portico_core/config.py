@@ -22,6 +22,8 @@
 
     timeouts: {connect: 5s, silence: 30s, total: 600s}
 
+    admin: 127.0.0.1:9090         # GET /metrics of the core; without it there is no such port
+
 The section ``http`` is the facade's; the core does not look into it. Without a file the environment
 makes the configuration (``environment``).
 """
@@ -110,10 +112,13 @@ class Config:
     routes: Routes
     #: What callers must show. Empty: nothing.
     keys: tuple[Key, ...] = ()
+    #: HOST:PORT of the admin port. None: there is none.
+    admin: Address | None = None
 
 
 _SECTIONS: Final = (
     *("http", "grpc", "backends", "models", "default", "timeouts", "namespaces", "allowed_models", "keys"),
+    "admin",
 )
 #: Members of a backend that are not its adapter's.
 _COMMON: Final = ("dialect", "models", "timeouts")
@@ -129,6 +134,7 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
     known = installed() if adapters is None else adapters
     grpc, timeouts, routes = Grpc(), Timeouts(), Routes()
     keys: tuple[Key, ...] = ()
+    admin: Address | None = None
     backends: list[Backend] = []
     mistakes = Mistakes()
     for name, node in members.items():
@@ -136,6 +142,8 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
             mistakes.add(node.error("is not known", did_you_mean(name, _SECTIONS)))
     with mistakes:
         grpc = _grpc(members.get("grpc"))
+    with mistakes:
+        admin = _admin(members.get("admin"))
     with mistakes:
         timeouts = dataclasses.replace(timeouts, **_given(Timeouts, members.get("timeouts")))
     named = members["backends"].members() if "backends" in members else {}
@@ -155,7 +163,7 @@ def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | Non
         allowed = _allowed(members.get("allowed_models"), environ)
         routes = dataclasses.replace(routes, namespaces=namespaces, allowed=allowed)
     mistakes.report()
-    return Config(grpc, tuple(backends), routes, keys)
+    return Config(grpc, tuple(backends), routes, keys, admin)
 
 
 def _without_a_file(environ: Mapping[str, str]) -> Node:
@@ -170,6 +178,15 @@ def _grpc(node: Node | None) -> Grpc:
     if node is None or node.absent or node.is_mapping:
         return Grpc(**_given(Grpc, node))
     return Grpc(listen=value(Address, node))
+
+
+def _admin(node: Node | None) -> Address | None:
+    if node is None or node.absent:
+        return None
+    listen: Address = value(Address, node)
+    if listen.startswith("unix:"):
+        raise node.error("is HOST:PORT", "Scrapers speak TCP.")
+    return listen
 
 
 def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> Backend:

@@ -30,6 +30,7 @@ from portico_core.call import Call
 from portico_core.catalog import Catalog
 from portico_core.config import Config
 from portico_core.keys import Keys
+from portico_core.metrics import Metrics, ModelLabels
 from portico_core.models import Models
 
 _log: Final = logging.getLogger("portico.gateway")
@@ -42,6 +43,7 @@ class RoutingGateway:
         self._backends = backends.build(config.backends)
         self._catalog = Catalog(self._backends.values(), config.routes.bare)
         self._models = Models(config.routes, self._catalog)
+        self.metrics = Metrics(ModelLabels(config.routes, self._catalog), self._backends.values())
         keys = Keys(config.keys)
         self._question_stages = (self._refuse_when_draining, *stages.for_questions(keys))
         self._chat_stages = (self._refuse_when_draining, *stages.for_chat(keys, self._models))
@@ -127,6 +129,7 @@ class RoutingGateway:
         outcome = Outcome.OUTCOME_OK
         self._running += 1
         self._idle.clear()
+        self.metrics.began(call)
         try:
             yield
         except GatewayError as error:
@@ -145,6 +148,7 @@ class RoutingGateway:
         finally:
             context.receipt = telemetry.receipt(call, outcome)
             telemetry.log(call, context.receipt)
+            self.metrics.ended(call, outcome)
             self._running -= 1
             if not self._running:
                 self._idle.set()

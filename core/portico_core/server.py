@@ -16,6 +16,7 @@ from portico.config import address
 from portico.remote import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from portico.v1.gateway_pb2 import DESCRIPTOR
 from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
+from portico_core.admin import admin
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.service import GatewayServicer
@@ -69,16 +70,17 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
     for number in _SIGNALS:
         loop.add_signal_handler(number, signalled)
     grace = 0.0
-    try:
-        ready(", ".join(await server.start(listen)))
-        await told.wait()
-        grace = config.grpc.drain
-        _log.info("draining: running calls have %g s to finish", grace)
-    finally:
-        await server.stop(grace, hurry=told_again)
-        await gateway.aclose()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+    async with admin(gateway.metrics.registry, config.admin):
+        try:
+            ready(", ".join(await server.start(listen)))
+            await told.wait()
+            grace = config.grpc.drain
+            _log.info("draining: running calls have %g s to finish", grace)
+        finally:
+            await server.stop(grace, hurry=told_again)
+            await gateway.aclose()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
 
 class Server:

@@ -1,0 +1,159 @@
+"""What the core counts, in the terms of Prometheus: when a call begins and when it ends, nothing per token.
+
+Every label takes its values from a set that no caller can make grow. The metrics are listed in
+docs/operations.md.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+import portico
+from portico.v1.errors_pb2 import ErrorClass
+from portico.v1.receipt_pb2 import Attempt, Outcome
+from portico_core.backends import Backend
+from portico_core.call import Call
+from portico_core.catalog import Catalog
+from portico_core.routing import Routes
+
+#: Stands for every model name that neither the configuration nor a backend's list knows.
+OTHER: Final = "other"
+
+# Seconds. A call may take from an echo's millisecond to the ten minutes that it is given.
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_FIRST_CONTENT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+_OUTCOMES: Final = {
+    Outcome.OUTCOME_OK: "ok",
+    Outcome.OUTCOME_ERROR: "error",
+    Outcome.OUTCOME_CANCELLED: "cancelled",
+}
+
+_STREAMED: Final = frozenset({"Stream", "StreamComplete"})
+
+
+class Metrics:
+    """The metrics of one gateway, in a registry of their own: a program may run several gateways."""
+
+    def __init__(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._models = models
+        own = self.registry
+        call = ("rpc", "model", "backend")
+        self._calls = Counter(
+            "portico_calls", "Calls that have ended, by outcome.", (*call, "outcome"), registry=own
+        )
+        self._errors = Counter(
+            "portico_call_errors", "Calls that ended with an error.", (*call, "error_class"), registry=own
+        )
+        self._running = Gauge("portico_calls_in_flight", "Calls under way.", ("rpc",), registry=own)
+        self._durations = Histogram(
+            "portico_call_duration_seconds",
+            "From the start of a call to its end.",
+            call,
+            registry=own,
+            buckets=_DURATIONS,
+        )
+        self._first_content = Histogram(
+            "portico_time_to_first_content_seconds",
+            "From the start of a streamed call to its first content.",
+            ("model", "backend"),
+            registry=own,
+            buckets=_FIRST_CONTENT,
+        )
+        self._tokens = Counter(
+            "portico_tokens", "Tokens of prompts and of answers.", ("model", "backend", "type"), registry=own
+        )
+        self._attempts = Counter(
+            "portico_attempts", "Attempts that have ended.", ("backend", "result"), registry=own
+        )
+        attempts_running = Gauge(
+            "portico_attempts_in_flight", "Attempts under way.", ("backend",), registry=own
+        )
+        for backend in backends:
+            attempts_running.labels(backend.name).set_function(backend.in_flight)
+        Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
+        ProcessCollector(registry=own)
+
+    def began(self, call: Call) -> None:
+        """Count a call that starts."""
+        self._running.labels(call.rpc).inc()
+
+    def ended(self, call: Call, outcome: Outcome.ValueType) -> None:
+        """Count a call that is over, with its attempts and what it cost."""
+        model, backend = self._models.label(call.model), _backend(call)
+        labels = (call.rpc, model, backend)
+        self._running.labels(call.rpc).dec()
+        self._calls.labels(*labels, _OUTCOMES[outcome]).inc()
+        self._durations.labels(*labels).observe(call.elapsed_ms() / 1000)
+        if call.error is not None:
+            self._errors.labels(*labels, call.error.error_class.name.lower()).inc()
+        if call.first_content_ms is not None and call.rpc in _STREAMED:
+            self._first_content.labels(model, backend).observe(call.first_content_ms / 1000)
+        for attempt in call.attempts:
+            self._attempts.labels(attempt.candidate.backend, _result(attempt)).inc()
+        if call.usage is not None:
+            self._tokens.labels(model, backend, "input").inc(max(0, call.usage.prompt_tokens))
+            self._tokens.labels(model, backend, "output").inc(max(0, call.usage.completion_tokens))
+
+
+class ModelLabels:
+    """Bounds the label ``model``: names of the configuration, names that backends list to all, or OTHER."""
+
+    def __init__(self, routes: Routes, catalog: Catalog) -> None:
+        self._routes = routes
+        self._catalog = catalog
+        self._listed: object = None
+        self._names: Collection[str] = ()
+
+    def label(self, name: str) -> str:
+        """Return the label for a name that was asked for; a name that fits one with a star counts as that."""
+        if not name:
+            return ""
+        name = self._routes.plain(name)
+        if name in self._known():
+            return name
+        prefix = name.partition("/")[0]
+        if prefix not in self._routes.namespaces and prefix not in self._routes.backends:
+            for route in self._routes.starred:
+                if route.fits(name):
+                    return route.name
+        return OTHER
+
+    def _known(self) -> Collection[str]:
+        listed = self._catalog.listed()
+        if listed is not self._listed:
+            # The catalog makes a new mapping whenever a list has changed.
+            routes = self._routes
+            self._listed = listed
+            self._names = {
+                *routes.exact,
+                *(str(target) for route in routes.exact.values() for target in route.targets),
+                *(
+                    f"{name}/{each}"
+                    for name, members in routes.namespaces.items()
+                    for member in members
+                    for each in member.models or ()
+                ),
+                *listed,
+                *(
+                    name
+                    for backend, model in self._catalog.models()
+                    for name in (f"{backend}/{model.id}", routes.plain(routes.public(backend, model.id)))
+                ),
+            }
+        return self._names
+
+
+def _backend(call: Call) -> str:
+    """Return who served the call, or else who was tried last."""
+    if call.served is not None:
+        return call.served.backend
+    return call.attempts[-1].candidate.backend if call.attempts else ""
+
+
+def _result(attempt: Attempt) -> str:
+    if attempt.error_class:
+        return ErrorClass.Name(attempt.error_class).removeprefix("ERROR_CLASS_").lower()
+    return attempt.reason or "ok"
