@@ -2,7 +2,8 @@
 
 ``echo-1`` repeats the last message of the user. ``story-1`` tells one of a few short stories; a seed
 chooses which. Both honour stop, max tokens, n and seed and count what they use, so that clients can be
-tried against every ending a model has. What they cannot do is refused by name.
+tried against every ending a model has. What they cannot do is refused by name. ``system_fingerprint``
+holds the caller's ``x-dummy-tag``.
 """
 
 import asyncio
@@ -86,6 +87,7 @@ class DummyAdapter:
             object="chat.completion",
             created=int(time.time()),
             model=call.model,
+            system_fingerprint=_fingerprint(call.headers),
             usage=_usage(call.params, answers),
             choices=[
                 ChatChoice(
@@ -101,7 +103,11 @@ class DummyAdapter:
     async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
         answers = _answers(call)
         header = ChunkHeader(
-            id=_new_id(), object="chat.completion.chunk", created=int(time.time()), model=call.model
+            id=_new_id(),
+            object="chat.completion.chunk",
+            created=int(time.time()),
+            model=call.model,
+            system_fingerprint=_fingerprint(call.headers),
         )
         yield StreamResponse(header=header, chunks=_opening(len(answers)))
         for chunk in _pieces(answers):
@@ -116,6 +122,12 @@ class DummyAdapter:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def _fingerprint(headers: Sequence[Header]) -> str:
+    """Return what shows that the caller's headers came through: the tag that one of them may hold."""
+    tags = [header.value.decode("latin-1") for header in headers if header.name == "x-dummy-tag"]
+    return f"dummy-{tags[-1][:64]}" if tags else "dummy"
 
 
 @dataclass(frozen=True, slots=True)

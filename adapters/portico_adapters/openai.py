@@ -19,6 +19,7 @@ from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._http import Answer, HttpClient
+from portico_adapters._passing import PassingSettings
 from portico_adapters._sse import SseParser
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ _HEAD_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAISettings:
+class OpenAISettings(PassingSettings):
     """The members of a backend of this dialect."""
 
     #: Base of the API, such as https://api.openai.com/v1.
@@ -44,6 +45,7 @@ class OpenAISettings:
     headers: Mapping[str, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.check_passing(has_key=bool(self.api_key), own=self.headers)
         # What is often wrong is a line break at the end of a key that was read from a file.
         if self.api_key and not _sendable(self.api_key.reveal()):
             raise ValueError("api_key: must be printable ASCII without line breaks")
@@ -55,7 +57,8 @@ class OpenAISettings:
 class OpenAIAdapter:
     """Speaks POST /chat/completions and GET /models.
 
-    The caller's headers are not passed on; the backend sees the gateway's key and ``x-request-id``.
+    The backend sees the gateway's key and ``x-request-id``; of the caller's headers those alone that the
+    settings name, and the caller's key in place of the gateway's where they say so.
     """
 
     Settings: ClassVar[type[OpenAISettings]] = OpenAISettings
@@ -67,6 +70,8 @@ class OpenAIAdapter:
         headers |= {name.lower(): value.reveal() for name, value in settings.headers.items()}
         self._http = HttpClient(settings.url, headers, limits)
         self._limits = limits
+        self._settings = settings
+        self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
         async with await self._complete(call, stream=False) as answer:
@@ -94,8 +99,9 @@ class OpenAIAdapter:
             for message in translator.close():
                 yield message
 
-    async def list_models(self, _headers: Sequence[Header], /) -> Sequence[Model]:
-        async with await self._send("GET", "/models", {"accept": "application/json"}) as answer:
+    async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
+        accept = {"accept": "application/json", **self._settings.passed(headers)}
+        async with await self._send("GET", "/models", accept) as answer:
             return _read(parse_models, await answer.read())
 
     async def aclose(self) -> None:
@@ -105,6 +111,7 @@ class OpenAIAdapter:
         headers = {
             "accept": "text/event-stream" if stream else "application/json",
             "content-type": "application/json",
+            **self._settings.passed(call.headers),
         }
         if _sendable(call.request_id):
             headers["x-request-id"] = call.request_id
@@ -128,7 +135,12 @@ class OpenAIAdapter:
                 raise upstream_failed(
                     "The backend redirects, which the gateway does not follow.", f"status {answer.status}"
                 )
-            raise parse_error(answer.status, await answer.read_error(), answer.headers)
+            raise parse_error(
+                answer.status,
+                await answer.read_error(),
+                answer.headers,
+                callers_key=self._settings.callers_key,
+            )
 
 
 class _Translator:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from portico.adapter import Adapter, Limits
+from portico.adapter import Adapter, Limits, ListsByCaller
 from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus
 from portico_core import config
@@ -23,6 +23,8 @@ class Backend:
         self.adapter: Adapter = settings.adapter(
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
+        #: Whether it may list other models to other callers.
+        self.lists_by_caller = isinstance(self.adapter, ListsByCaller) and self.adapter.lists_by_caller
         self._status = BackendStatus(name=self.name, dialect=self.dialect)
 
     def status(self) -> BackendStatus:
@@ -51,11 +53,17 @@ class Backend:
         self._status.in_flight -= 1
         if cancelled:
             return
-        if error is None or error.error_class is ErrorClass.CALLER:
+        if error is None or _is_callers(error):
             self._status.last_error = ""
         else:
             self._status.failures += 1
             self._status.last_error = error.message
+
+
+def _is_callers(error: GatewayError) -> bool:
+    """Tell whether the caller is at fault: its request, or its own key that was passed through."""
+    passed = error.error_class is ErrorClass.CREDENTIAL and error.http_status < 500
+    return passed or error.error_class is ErrorClass.CALLER
 
 
 def build(settings: Iterable[config.Backend]) -> dict[str, Backend]:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
-from portico.errors import GatewayError
+from portico.errors import GatewayError, internal, upstream_silent
+from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core.backends import Backend
 from portico_core.routing import first_to_list
@@ -29,8 +31,10 @@ class _Listing:
     def __init__(self, backend: Backend, changed: Callable[[], None]) -> None:
         self.backend = backend
         self.models: Sequence[Model] = [Model(id=each) for each in backend.models or ()]
+        #: Whether it lists by caller: then nothing is kept.
+        self.by_caller = backend.models is None and backend.lists_by_caller
         #: Whether there is a list; an empty one counts.
-        self.known = backend.models is not None
+        self.known = backend.models is not None or self.by_caller
         self.asking: asyncio.Task[None] | None = None
         self._changed = changed
         self._failing = False
@@ -44,6 +48,19 @@ class _Listing:
         """Start to ask the backend, if it is time."""
         if self.asking is None and monotonic() >= self._ask_again:
             self.asking = asyncio.create_task(self._ask(), name=f"models of {self.backend.name}")
+
+    async def ask_for(self, headers: Sequence[Header], patience: float) -> Sequence[Model]:
+        """Return the list for one caller; raise GatewayError."""
+        try:
+            async with asyncio.timeout(patience):
+                return [model for model in await self.backend.adapter.list_models(headers) if model.id]
+        except TimeoutError:
+            raise upstream_silent("The backend did not list its models in time.") from None
+        except GatewayError:
+            raise
+        except Exception as error:
+            _log.exception("adapter raised %s", line(backend=self.backend.name))
+            raise internal(repr(error)) from error
 
     async def _ask(self) -> None:
         pause = _RETRY
@@ -68,6 +85,14 @@ class _Listing:
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
         _log.log(level, "cannot list models %s", line(backend=self.backend.name, reason=reason))
+
+
+@dataclass(slots=True)
+class OfCaller:
+    """What backends list to one caller, and why others do not."""
+
+    models: dict[str, Sequence[Model]] = field(default_factory=dict)
+    errors: list[GatewayError] = field(default_factory=list)
 
 
 class Catalog:
@@ -103,9 +128,29 @@ class Catalog:
     def _forget(self) -> None:
         self._listed = None
 
-    def models(self) -> Iterable[tuple[str, Model]]:
+    async def of_caller(self, headers: Sequence[Header], patience: float | None = None) -> "OfCaller":
+        """Ask the backends that list by caller; ``headers`` are the caller's. Nothing of it is kept."""
+        listings = [each for each in self._listings if each.by_caller]
+        seconds = _PATIENCE if patience is None else min(patience, _PATIENCE)
+        answers = await asyncio.gather(
+            *(each.ask_for(headers, seconds) for each in listings), return_exceptions=True
+        )
+        found = OfCaller()
+        for listing, answer in zip(listings, answers, strict=True):
+            if isinstance(answer, GatewayError):
+                found.errors.append(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found.models[listing.backend.name] = answer
+        return found
+
+    def models(self, of_caller: "OfCaller | None" = None) -> Iterable[tuple[str, Model]]:
         """Yield (backend, model) for all that backends list, in the order of the configuration."""
-        return ((each.backend.name, model) for each in self._listings for model in each.models)
+        own = {} if of_caller is None else of_caller.models
+        for each in self._listings:
+            for model in own.get(each.backend.name, each.models):
+                yield each.backend.name, model
 
     async def aclose(self) -> None:
         """Stop asking."""

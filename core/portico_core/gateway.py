@@ -94,7 +94,7 @@ class RoutingGateway:
         call = Call("ListModels", context, request.headers)
         with self._settled(call):
             await _pass(call, self._question_stages)
-            return ListModelsResponse(models=await self._models.all(context.remaining()))
+            return ListModelsResponse(models=await self._models.all(context.remaining(), call.headers))
 
     async def get_model(self, request: GetModelRequest, context: CallContext, /) -> GetModelResponse:
         call = Call("GetModel", context, request.headers)

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from portico.errors import unknown_model
+from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
-from portico_core.catalog import Catalog
+from portico_core.catalog import Catalog, OfCaller
 from portico_core.routing import Candidate, Routes
 
 
@@ -31,10 +32,18 @@ class Models:
         await self._catalog.complete(patience)
         return self._routes.resolve(name, self._catalog.listed())
 
-    async def all(self, patience: float | None) -> list[Model]:
-        """Return every model that has a name and is allowed: those of the configuration first."""
+    async def all(self, patience: float | None, headers: Sequence[Header] = ()) -> list[Model]:
+        """Return every model that has a name and is allowed: those of the configuration first.
+
+        ``headers``: the caller's. Raises GatewayError where there is no model because a backend refused
+        to list them to this caller.
+        """
         await self._catalog.complete(patience)
-        return list(self._known())
+        own = await self._catalog.of_caller(headers, patience)
+        models = list(self._known(own))
+        if not models and own.errors:
+            raise own.errors[0]
+        return models
 
     def names(self) -> list[str]:
         """Return the names of ``all`` as far as they are known now."""
@@ -50,12 +59,12 @@ class Models:
                     return self._listed(name, backend, model)
         return self._own(name, first.backend)
 
-    def _known(self) -> Iterator[Model]:
+    def _known(self, own: OfCaller | None = None) -> Iterator[Model]:
         routes, seen = self._routes, set(self._routes.exact)
         for name, route in routes.exact.items():
             if routes.allows(name):
                 yield self._own(name, route.targets[0].backend)
-        for backend, model in self._catalog.models():
+        for backend, model in self._catalog.models(own):
             name = routes.public(backend, model.id)
             if name not in seen and routes.allows(name):
                 seen.add(name)

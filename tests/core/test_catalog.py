@@ -3,20 +3,21 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import GatewayError, from_upstream, upstream_failed
 from portico.gateway import CallContext, Gateway
 from portico.v1.gateway_pb2 import GetModelRequest, ListModelsRequest
+from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core import catalog
 from portico_core.backends import build
 from portico_core.catalog import Catalog
 from portico_core.routing import Member
-from tests.support.core import BINDINGS, Upstream, answer, ask, config, direct
+from tests.support.core import BINDINGS, ScriptedAdapter, Upstream, answer, ask, config, direct
 
 
 @dataclass
@@ -188,3 +189,43 @@ async def test_models_are_listed_by_their_shortest_names_and_as_far_as_they_are_
         for name in ("n", "y", "azure/y", "nobody/x"):
             with pytest.raises(GatewayError, match="does not exist"):
                 await gateway.chat(ask(name), context())
+
+
+class ByCaller(ScriptedAdapter):
+    """Lists one model: the value of the caller's authorization."""
+
+    lists_by_caller = True
+
+    async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
+        self._upstream.asked += 1
+        if not headers:
+            raise from_upstream(401, "who are you?", callers_key=True)
+        return listing(*(header.value.decode() for header in headers))
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_what_a_backend_lists_by_caller_is_kept_for_nobody(binding: str) -> None:
+    """Each caller sees its own list, neither another's nor an older one; nobody asks without a caller."""
+    upstream = Upstream()
+    made = config({"a": upstream, "b": Upstream(models=listing("all"))}, models={})
+    backends = (dataclasses.replace(made.backends[0], adapter=ByCaller), made.backends[1])
+    async with BINDINGS[binding](dataclasses.replace(made, backends=backends)) as gateway:
+        for number, who in enumerate(("ann", "bob", "ann"), 1):
+            request = ListModelsRequest(headers=[Header(name="authorization", value=who.encode())])
+            models = (await gateway.list_models(request, context())).models
+            assert [model.id for model in models] == [f"a/{who}", "b/all"]
+            assert upstream.asked == number
+        models = (await gateway.list_models(ListModelsRequest(), context())).models
+        assert [model.id for model in models] == ["b/all"]
+        with pytest.raises(GatewayError, match="does not exist"):
+            await gateway.chat(ask("ann"), context())
+        assert upstream.asked == 4
+
+
+async def test_a_caller_who_gets_no_list_at_all_is_told_why() -> None:
+    made = config({"a": Upstream()}, models={})
+    backends = (dataclasses.replace(made.backends[0], adapter=ByCaller),)
+    async with direct(dataclasses.replace(made, backends=backends)) as gateway:
+        with pytest.raises(GatewayError, match="who are you") as caught:
+            await gateway.list_models(ListModelsRequest(), context())
+        assert caught.value.http_status == 401

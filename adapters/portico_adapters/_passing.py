@@ -1,0 +1,91 @@
+"""Which of the caller's headers go on to a backend, and whose key it sees. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from portico.v1.headers_pb2 import Header
+
+#: The backend sees the gateway's key, or the caller's.
+GATEWAY: Final = "gateway"
+CALLER: Final = "caller"
+
+#: The headers in which callers of such APIs say who they are and who pays.
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "openai-organization", "openai-project")
+
+#: What describes the connection or the body, which are the gateway's own.
+_OURS: Final = frozenset(
+    {
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"),
+        *("expect", "host", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding"),
+        *("upgrade", "user-agent", "x-portico-key", "x-request-id"),
+    }
+)
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassingSettings:
+    """Members of every backend that is called over HTTP."""
+
+    #: Whose key the backend sees: the gateway's, or each caller's own.
+    credentials: str = GATEWAY
+    #: Names of further headers of the caller that go on to the backend.
+    pass_headers: Sequence[str] = ()
+
+    def check_passing(self, *, has_key: bool, own: Iterable[str] = ()) -> None:
+        """Raise ValueError for what cannot be meant.
+
+        ``has_key``: the gateway has a key of its own. ``own``: the headers that it sets itself.
+        """
+        if self.credentials not in (GATEWAY, CALLER):
+            raise ValueError(f"credentials: expected gateway or caller, found {self.credentials}")
+        if has_key and self.credentials == CALLER:
+            raise ValueError("api_key: is not sent with `credentials: caller`. Leave one of them out.")
+        for name in self.pass_headers:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"pass_headers: {name!r} is no header")
+            if name.lower() in _OURS:
+                raise ValueError(f"pass_headers: {name} is the gateway's own")
+            if name.lower() in _CREDENTIALS and self.credentials == GATEWAY:
+                raise ValueError(f"pass_headers: {name} holds a key. Write `credentials: caller`.")
+
+        for name in own:
+            if name.lower() in self._names():
+                raise ValueError(f"headers: {name} is the caller's to send")
+
+    @property
+    def callers_key(self) -> bool:
+        """Whether the key that the backend sees is the caller's."""
+        return self.credentials == CALLER
+
+    @property
+    def lists_by_caller(self) -> bool:
+        """Whether the backend's answers may depend on who calls."""
+        return self.callers_key or bool(self.pass_headers)
+
+    def passed(self, headers: Sequence[Header]) -> dict[str, str]:
+        """Return those of the caller's headers that go on; of several of one name the last."""
+        if not self.lists_by_caller or not headers:
+            return {}
+        names = self._names()
+        return {
+            header.name.lower(): text
+            for header in headers
+            if header.name.lower() in names and (text := _text(header.value)) is not None
+        }
+
+    def _names(self) -> set[str]:
+        names = {name.lower() for name in self.pass_headers}
+        return names.union(_CREDENTIALS) if self.callers_key else names
+
+
+def _text(value: bytes) -> str | None:
+    """Return a header's value as it can be sent again. None: it cannot."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
