@@ -5,6 +5,7 @@ docs/operations.md.
 """
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -41,31 +42,31 @@ class Metrics:
         self._models = models
         own = self.registry
         call = ("rpc", "model", "backend")
-        self._calls = Counter(
+        calls = Counter(
             "portico_calls", "Calls that have ended, by outcome.", (*call, "outcome"), registry=own
         )
-        self._errors = Counter(
+        errors = Counter(
             "portico_call_errors", "Calls that ended with an error.", (*call, "error_class"), registry=own
         )
-        self._running = Gauge("portico_calls_in_flight", "Calls under way.", ("rpc",), registry=own)
-        self._durations = Histogram(
+        running = Gauge("portico_calls_in_flight", "Calls under way.", ("rpc",), registry=own)
+        durations = Histogram(
             "portico_call_duration_seconds",
             "From the start of a call to its end.",
             call,
             registry=own,
             buckets=_DURATIONS,
         )
-        self._first_content = Histogram(
+        first_content = Histogram(
             "portico_time_to_first_content_seconds",
             "From the start of a streamed call to its first content.",
             ("model", "backend"),
             registry=own,
             buckets=_FIRST_CONTENT,
         )
-        self._tokens = Counter(
+        tokens = Counter(
             "portico_tokens", "Tokens of prompts and of answers.", ("model", "backend", "type"), registry=own
         )
-        self._attempts = Counter(
+        attempts = Counter(
             "portico_attempts", "Attempts that have ended.", ("backend", "result"), registry=own
         )
         attempts_running = Gauge(
@@ -75,27 +76,35 @@ class Metrics:
             attempts_running.labels(backend.name).set_function(backend.in_flight)
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
         ProcessCollector(registry=own)
+        # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
+        self._calls = cache(calls.labels)
+        self._errors = cache(errors.labels)
+        self._running = cache(running.labels)
+        self._durations = cache(durations.labels)
+        self._first_content = cache(first_content.labels)
+        self._tokens = cache(tokens.labels)
+        self._attempts = cache(attempts.labels)
 
     def began(self, call: Call) -> None:
         """Count a call that starts."""
-        self._running.labels(call.rpc).inc()
+        self._running(call.rpc).inc()
 
     def ended(self, call: Call, outcome: Outcome.ValueType) -> None:
         """Count a call that is over, with its attempts and what it cost."""
         model, backend = self._models.label(call.model), _backend(call)
         labels = (call.rpc, model, backend)
-        self._running.labels(call.rpc).dec()
-        self._calls.labels(*labels, _OUTCOMES[outcome]).inc()
-        self._durations.labels(*labels).observe(call.elapsed_ms() / 1000)
+        self._running(call.rpc).dec()
+        self._calls(*labels, _OUTCOMES[outcome]).inc()
+        self._durations(*labels).observe(call.elapsed_ms() / 1000)
         if call.error is not None:
-            self._errors.labels(*labels, call.error.error_class.name.lower()).inc()
+            self._errors(*labels, call.error.error_class.name.lower()).inc()
         if call.first_content_ms is not None and call.rpc in _STREAMED:
-            self._first_content.labels(model, backend).observe(call.first_content_ms / 1000)
+            self._first_content(model, backend).observe(call.first_content_ms / 1000)
         for attempt in call.attempts:
-            self._attempts.labels(attempt.candidate.backend, _result(attempt)).inc()
+            self._attempts(attempt.candidate.backend, _result(attempt)).inc()
         if call.usage is not None:
-            self._tokens.labels(model, backend, "input").inc(max(0, call.usage.prompt_tokens))
-            self._tokens.labels(model, backend, "output").inc(max(0, call.usage.completion_tokens))
+            self._tokens(model, backend, "input").inc(max(0, call.usage.prompt_tokens))
+            self._tokens(model, backend, "output").inc(max(0, call.usage.completion_tokens))
 
 
 class ModelLabels:
