@@ -66,7 +66,7 @@ class OpenAIAdapter:
     def __init__(self, _name: str, settings: OpenAISettings, limits: Limits) -> None:
         headers = {"user-agent": f"portico/{portico.__version__}"}
         if settings.api_key:
-            headers["authorization"] = f"Bearer {settings.api_key.reveal()}"
+            headers |= self._key_header(settings.api_key.reveal())
         headers |= {name.lower(): value.reveal() for name, value in settings.headers.items()}
         self._http = HttpClient(settings.url, headers, limits)
         self._limits = limits
@@ -116,7 +116,17 @@ class OpenAIAdapter:
         if _sendable(call.request_id):
             headers["x-request-id"] = call.request_id
         body = render_chat(call.params, model=call.model, stream=stream)
-        return await self._send("POST", "/chat/completions", headers, body, call.alive)
+        path = self._path("/chat/completions", call.model)
+        return await self._send("POST", path, headers, body, call.alive)
+
+    @staticmethod
+    def _key_header(key: str) -> Mapping[str, str]:
+        """Return the header that the gateway's key is sent in."""
+        return {"authorization": f"Bearer {key}"}
+
+    def _path(self, endpoint: str, _model: str) -> str:
+        """Return where an endpoint is found, from the base URL on."""
+        return endpoint
 
     async def _send(
         self,

@@ -6,13 +6,18 @@ import pytest
 
 from portico.adapter import Adapter, Limits
 from portico.config import fill, parse
+from portico_adapters.azure import AzureAdapter
 from portico_adapters.dummy import DummyAdapter
 from portico_adapters.openai import OpenAIAdapter
 
 
 @pytest.mark.parametrize(
     ("dialect", "expected", "members"),
-    [("dummy", DummyAdapter, "{}"), ("openai", OpenAIAdapter, "{url: http://localhost:8080/v1}")],
+    [
+        ("azure", AzureAdapter, "{url: https://acme.openai.azure.com, api_version: 2024-10-21}"),
+        ("dummy", DummyAdapter, "{}"),
+        ("openai", OpenAIAdapter, "{url: http://localhost:8080/v1}"),
+    ],
 )
 async def test_a_dialect_names_its_adapter(dialect: str, expected: type[Adapter], members: str) -> None:
     """Its settings can be filled from a configuration, and making it opens nothing."""

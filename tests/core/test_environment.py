@@ -116,13 +116,16 @@ SEEDS_CONFIG = """
 """
 
 
-def as_compatible(text: str) -> str:
-    """Return a CONFIG whose Azure is a compatible server like the others."""
-    config = json.loads(text)
-    for entry in config["azure"]:
-        del entry["is_azure"], entry["api_version"]
-        entry["base_url"] = "https://azure.example.com/v1"
-    return json.dumps(config)
+def test_config_makes_backends() -> None:
+    """An entry is a backend: OpenAI's dialect, or Azure's where it says so."""
+    config = made(CONFIG=SEEDS_CONFIG)
+    assert [(each.name, each.dialect, each.settings.url) for each in config.backends] == [
+        ("default-1", "openai", "https://api.openai.com/v1"),
+        ("default-2", "openai", "https://api.deepseek.com/v1"),
+        ("azure", "azure", "https://***.openai.azure.com/"),
+    ]
+    azure = config.backends[-1]
+    assert (azure.settings.api_version, azure.models) == ("2024-02-15-preview", ("gpt-4o", "gpt-4o-mini"))
 
 
 @pytest.mark.parametrize(
@@ -136,13 +139,13 @@ def as_compatible(text: str) -> str:
 )
 def test_config_makes_namespaces(name: str, candidates: Sequence[str]) -> None:
     """Inside "config" and beside it; `default/` may be left out."""
-    assert resolved(made(CONFIG=as_compatible(SEEDS_CONFIG)), name) == candidates
+    assert resolved(made(CONFIG=SEEDS_CONFIG), name) == candidates
 
 
 @pytest.mark.parametrize("name", ["gpt-5", "azure/gpt-5", "default/gpt-5", "azure/deepseek-chat"])
 def test_config_serves_no_model_that_it_does_not_name(name: str) -> None:
     with pytest.raises(Exception, match="does not exist"):
-        resolved(made(CONFIG=as_compatible(SEEDS_CONFIG)), name)
+        resolved(made(CONFIG=SEEDS_CONFIG), name)
 
 
 def test_entries_of_one_model_are_tried_in_order() -> None:
@@ -155,9 +158,7 @@ def test_entries_of_one_model_are_tried_in_order() -> None:
 
 
 def test_config_goes_before_the_single_variables() -> None:
-    config = made(
-        CONFIG=as_compatible(SEEDS_CONFIG), OPENAI_API_KEY="k", OLLAMA_URL="h", GATEWAY_URL="http://g"
-    )
+    config = made(CONFIG=SEEDS_CONFIG, OPENAI_API_KEY="k", OLLAMA_URL="h", GATEWAY_URL="http://g")
     assert [each.name for each in config.backends] == ["default-1", "default-2", "azure"]
 
 
@@ -203,7 +204,7 @@ def test_keys_come_from_either_seeds_variables(environ: dict[str, str], keys: li
 
 
 def test_routes_are_told_with_the_variable_that_makes_them() -> None:
-    rows = route_rows(made(CONFIG=as_compatible(SEEDS_CONFIG)))
+    rows = route_rows(made(CONFIG=SEEDS_CONFIG))
     assert ("azure/gpt-4o", "azure/gpt-4o", "CONFIG") in rows
     assert ("deepseek-chat", "default-2/deepseek-chat", "CONFIG") in rows
     assert not any(name.startswith("default/") for name, _, _ in rows)
