@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from types import TracebackType
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from portico.adapter import Upstream, UpstreamCall
+from portico.adapter import Adapter, Upstream
 from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal, upstream_silent
 from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
@@ -17,14 +17,32 @@ from portico_core.routing import Candidate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog
 
+M = TypeVar("M")
+
 _log: Final = logging.getLogger("portico.attempts")
 
 
-def attempts(call: Call, backends: Mapping[str, Backend], *, streamed: bool) -> Iterator["Attempt"]:
-    """Yield an attempt for each candidate of the call, in order."""
-    last = len(call.candidates) - 1
-    for number, candidate in enumerate(call.candidates):
-        yield Attempt(call, backends[candidate.backend], candidate, streamed=streamed, last=number == last)
+def attempts(
+    call: Call, backends: Mapping[str, Backend], find: Callable[[Adapter, Any], M], *, streamed: bool
+) -> Iterator[tuple["Attempt", M]]:
+    """Yield an attempt for each candidate of the call that can serve it, in order, and what does it.
+
+    ``find`` returns the adapter's method for the call's parameters, and raises GatewayError where it has
+    none. Where no candidate has one the first refusal is raised, and nothing has been attempted.
+    """
+    able: list[tuple[Candidate, Backend, M]] = []
+    refusal: GatewayError | None = None
+    for candidate in call.candidates:
+        backend = backends[candidate.backend]
+        try:
+            able.append((candidate, backend, find(backend.adapter, call.params)))
+        except GatewayError as error:
+            refusal = refusal or error
+    if not able:
+        raise refusal or internal("a call without candidates was dispatched")
+    last = len(able) - 1
+    for number, (candidate, backend, method) in enumerate(able):
+        yield Attempt(call, backend, candidate, streamed=streamed, last=number == last), method
 
 
 class Attempt:
@@ -50,11 +68,16 @@ class Attempt:
         self._first_content: End | None = None
         self.watchdog = Watchdog(backend.timeouts.silence, self._ends())
 
-    def upstream(self) -> UpstreamCall:
+    def upstream(self) -> Upstream[Any]:
         """Return the call for the adapter."""
         call = self.call
         return Upstream(
-            call.params, self.candidate.model, call.headers, call.context.request_id, self.watchdog.alive
+            call.params,
+            self.candidate.model,
+            call.headers,
+            call.context.request_id,
+            self.watchdog.alive,
+            call.context.deadline,
         )
 
     def commit(self) -> None:

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 from portico.errors import GatewayError
 from portico.gateway import CallContext
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.completions_pb2 import TextCompletionParams
+from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Attempt, Served
 from portico.v1.usage_pb2 import Usage
 from portico_core.routing import Candidate
+
+#: What a backend may be asked.
+Params: TypeAlias = ChatCompletionParams | TextCompletionParams | EmbeddingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Call:
     context: CallContext
     headers: Sequence[Header] = ()
     #: Empty where the RPC asks no model.
-    params: ChatCompletionParams = field(default_factory=ChatCompletionParams)
+    params: Params = field(default_factory=ChatCompletionParams)
     #: ``time.monotonic()``.
     started: float = field(default_factory=monotonic)
 

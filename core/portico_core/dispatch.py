@@ -9,56 +9,64 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from portico.errors import GatewayError, internal, upstream_failed
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
-from portico.v1.receipt_pb2 import Served
 from portico_core.attempt import Attempt, attempts
 from portico_core.backends import Backend
 from portico_core.call import Call
-from portico_core.progress import Progress, is_answer
+from portico_core.operations import Identity, Method, R, S, Streaming, StreamMethod, Unary
+from portico_core.progress import Progress
 
 
-async def chat(call: Call, backends: Mapping[str, Backend]) -> ChatResponse:
+async def answer(call: Call, backends: Mapping[str, Backend], operation: Unary[R]) -> R:
     """Return the first candidate's answer that comes."""
-    for attempt in attempts(call, backends, streamed=False):
+    for attempt, method in attempts(call, backends, operation.method, streamed=False):
         with attempt:
-            return await _ask(attempt)
-    raise internal("a call without candidates was dispatched")
+            return await _ask(attempt, method, operation)
+    raise internal("the last attempt neither answered nor failed")
 
 
-async def _ask(attempt: Attempt) -> ChatResponse:
+async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
     call = attempt.call
     with attempt.watchdog:
-        response = await attempt.backend.adapter.chat(attempt.upstream())
-    if not is_answer(response):
+        response = await method(attempt.upstream())
+    if not operation.answers(response):
         raise upstream_failed("The backend sent an answer without content.")
     attempt.commit()
-    response.completion.model = call.model
+    answered = operation.answer(response)
+    answered.model = call.model
+    if operation.id_prefix is not None:
+        Identity(operation.id_prefix).fill(answered)
     response.served.CopyFrom(attempt.served)
-    if response.completion.HasField("usage"):
-        call.usage = response.completion.usage
+    if answered.HasField("usage"):
+        call.usage = answered.usage
     return response
 
 
-async def stream(call: Call, backends: Mapping[str, Backend]) -> AsyncGenerator[StreamResponse, None]:
+async def stream(
+    call: Call, backends: Mapping[str, Backend], operation: Streaming[S]
+) -> AsyncGenerator[S, None]:
     """Yield the first candidate's stream that comes to its first content."""
-    for attempt in attempts(call, backends, streamed=True):
+    for attempt, method in attempts(call, backends, operation.method, streamed=True):
         with attempt:
-            async with aclosing(_follow(attempt)) as responses:
+            async with aclosing(_follow(attempt, method, operation)) as responses:
                 async for response in responses:
                     yield response
             return
-    raise internal("a call without candidates was dispatched")
+    raise internal("the last attempt neither answered nor failed")
 
 
-async def _follow(attempt: Attempt) -> AsyncGenerator[StreamResponse, None]:
+async def _follow(
+    attempt: Attempt, method: StreamMethod[S], operation: Streaming[S]
+) -> AsyncGenerator[S, None]:
     """Yield one candidate's stream from its first content on; raise unless it comes to a whole end."""
-    call, progress = attempt.call, Progress()
-    held: list[StreamResponse] = []
+    call, progress = attempt.call, Progress(operation.has_content)
+    identity = Identity(operation.id_prefix)
+    held: list[S] = []
     try:
-        async with aclosing(attempt.backend.adapter.stream(attempt.upstream())) as source:
+        async with aclosing(method(attempt.upstream())) as source:
             while (response := await _next(source, attempt, progress)) is not None:
                 progress.take(response)
-                if response.HasField("header"):
+                if response.HasField("header") or not (held or attempt.committed):
+                    identity.fill(response.header)
                     response.header.model = call.model
                 if attempt.committed:
                     yield response
@@ -66,15 +74,14 @@ async def _follow(attempt: Attempt) -> AsyncGenerator[StreamResponse, None]:
                 held.append(response)
                 if progress.committed:
                     attempt.commit()
-                    for each in _joined(held, call.model, attempt.served):
+                    held[0].served.CopyFrom(attempt.served)
+                    for each in _joined(held):
                         yield each
     finally:
         call.usage = progress.usage
 
 
-async def _next(
-    source: AsyncGenerator[StreamResponse, None], attempt: Attempt, progress: Progress
-) -> StreamResponse | None:
+async def _next(source: AsyncGenerator[S, None], attempt: Attempt, progress: Progress) -> S | None:
     """Wait for the next message of a stream. None: it is over, and whole."""
     failure: GatewayError | None = None
     try:
@@ -90,12 +97,9 @@ async def _next(
     raise failure or upstream_failed("The backend's stream broke off before the answer was whole.")
 
 
-def _joined(held: list[StreamResponse], model: str, served: Served) -> list[StreamResponse]:
+def _joined(held: list[S]) -> list[S]:
     """Return what was held as few messages: a new one only where the header changes."""
-    first = held[0]
-    first.header.model = model
-    first.served.CopyFrom(served)
-    joined = [first]
+    joined = held[:1]
     for response in held[1:]:
         if response.HasField("header"):
             joined.append(response)

@@ -14,24 +14,32 @@ from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import (
     ChatRequest,
     ChatResponse,
+    CompleteRequest,
+    CompleteResponse,
+    EmbedRequest,
+    EmbedResponse,
     GetModelRequest,
     GetModelResponse,
     GetStatusRequest,
     GetStatusResponse,
     ListModelsRequest,
     ListModelsResponse,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
     StreamRequest,
     StreamResponse,
 )
 from portico.v1.receipt_pb2 import Outcome
 from portico.v1.status_pb2 import GatewayState
-from portico_core import backends, dispatch, stages, telemetry
+from portico_core import backends, dispatch, operations, stages, telemetry
 from portico_core.call import Call
 from portico_core.catalog import Catalog
 from portico_core.config import Config
 from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
 from portico_core.models import Models
+from portico_core.operations import R, S, Streaming, Unary
+from portico_core.validate import check_chat, check_complete, check_embed
 
 _log: Final = logging.getLogger("portico.gateway")
 
@@ -46,7 +54,10 @@ class RoutingGateway:
         self.metrics = Metrics(ModelLabels(config.routes, self._catalog), self._backends.values())
         keys = Keys(config.keys)
         self._question_stages = (self._refuse_when_draining, *stages.for_questions(keys))
-        self._chat_stages = (self._refuse_when_draining, *stages.for_chat(keys, self._models))
+        self._chat_stages, self._text_stages, self._embed_stages = (
+            (self._refuse_when_draining, *stages.for_calls(keys, self._models, check))
+            for check in (check_chat, check_complete, check_embed)
+        )
         self._started = time.monotonic()
         self._draining = False
         self._running = 0
@@ -76,19 +87,25 @@ class RoutingGateway:
 
     async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
         call = Call("Chat", context, request.headers, request.params)
-        with self._settled(call):
-            await _pass(call, self._chat_stages)
-            return await dispatch.chat(call, self._backends)
+        return await self._answer(call, self._chat_stages, operations.CHAT)
 
-    async def stream(
-        self, request: StreamRequest, context: CallContext, /
-    ) -> AsyncGenerator[StreamResponse, None]:
+    def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
         call = Call("Stream", context, request.headers, request.params)
-        with self._settled(call):
-            await _pass(call, self._chat_stages)
-            async with contextlib.aclosing(dispatch.stream(call, self._backends)) as responses:
-                async for response in responses:
-                    yield response
+        return self._stream(call, self._chat_stages, operations.STREAM)
+
+    async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
+        call = Call("Complete", context, request.headers, request.params)
+        return await self._answer(call, self._text_stages, operations.COMPLETE)
+
+    def stream_complete(
+        self, request: StreamCompleteRequest, context: CallContext, /
+    ) -> AsyncGenerator[StreamCompleteResponse, None]:
+        call = Call("StreamComplete", context, request.headers, request.params)
+        return self._stream(call, self._text_stages, operations.STREAM_COMPLETE)
+
+    async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
+        call = Call("Embed", context, request.headers, request.params)
+        return await self._answer(call, self._embed_stages, operations.EMBED)
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         call = Call("ListModels", context, request.headers)
@@ -116,6 +133,20 @@ class RoutingGateway:
                 models=self._models.names(),
                 backends=[backend.status() for backend in self._backends.values()],
             )
+
+    async def _answer(self, call: Call, through: Sequence[stages.Stage], operation: Unary[R]) -> R:
+        with self._settled(call):
+            await _pass(call, through)
+            return await dispatch.answer(call, self._backends, operation)
+
+    async def _stream(
+        self, call: Call, through: Sequence[stages.Stage], operation: Streaming[S]
+    ) -> AsyncGenerator[S, None]:
+        with self._settled(call):
+            await _pass(call, through)
+            async with contextlib.aclosing(dispatch.stream(call, self._backends, operation)) as responses:
+                async for response in responses:
+                    yield response
 
     async def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:

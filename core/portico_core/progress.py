@@ -1,9 +1,14 @@
 """How far a stream has come: whether it is committed, and whether it is whole. Pure."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import msgspec
 
+from portico.v1.chat_pb2 import ChatChoice
 from portico.v1.chunk_pb2 import ChunkChoice, Delta
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.completions_pb2 import TextChoice
+from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico.v1.usage_pb2 import Usage
 
 #: Chunks without content that are held back. Some servers send an empty chunk per hidden token of
@@ -14,9 +19,11 @@ _MOST_HELD = 1000
 class Progress:
     """What the messages of one stream amount to so far."""
 
-    __slots__ = ("_begun", "_empty", "_finished", "committed", "usage")
+    __slots__ = ("_begun", "_empty", "_finished", "_has_content", "committed", "usage")
 
-    def __init__(self) -> None:
+    def __init__(self, has_content: Callable[[Any], bool]) -> None:
+        """``has_content``: of a choice."""
+        self._has_content = has_content
         #: Content has come: from here on no other backend may take over.
         self.committed = False
         #: The last usage that came.
@@ -30,7 +37,7 @@ class Progress:
         """Whether every choice that began has its finish_reason."""
         return bool(self._begun) and self._begun == self._finished
 
-    def take(self, response: StreamResponse) -> None:
+    def take(self, response: StreamResponse | StreamCompleteResponse) -> None:
         """Account for the next message."""
         if not self.committed:
             self._look_for_content(response)
@@ -44,10 +51,10 @@ class Progress:
                 if choice.finish_reason:
                     finished.add(choice.index)
 
-    def _look_for_content(self, response: StreamResponse) -> None:
+    def _look_for_content(self, response: StreamResponse | StreamCompleteResponse) -> None:
         self._empty += len(response.chunks)
         self.committed = self._empty > _MOST_HELD or any(
-            has_content(choice) for chunk in response.chunks for choice in chunk.choices
+            self._has_content(choice) for chunk in response.chunks for choice in chunk.choices
         )
 
 
@@ -63,11 +70,11 @@ def has_content(choice: ChunkChoice) -> bool:
         or delta.tool_calls
         or delta.HasField("function_call")
         or delta.HasField("audio")
-        or (delta.extra_json and _says_something(delta))
+        or (delta.extra_json and _holds_anything(delta))
     )
 
 
-def _says_something(delta: Delta) -> bool:
+def _holds_anything(delta: Delta) -> bool:
     """Whether a vendor's own members hold anything: Mistral's thinking comes as a list in `content`."""
     try:
         return any(msgspec.json.decode(delta.extra_json, type=dict[str, object]).values())
@@ -75,11 +82,16 @@ def _says_something(delta: Delta) -> bool:
         return True
 
 
-def is_answer(response: ChatResponse) -> bool:
-    """Tell whether an unstreamed answer answers.
+def has_text(choice: TextChoice) -> bool:
+    """``has_content`` for a text completion."""
+    return bool(choice.finish_reason or choice.text)
+
+
+def says_something(choices: Iterable[ChatChoice | TextChoice], content: str) -> bool:
+    """Tell whether the choices of an unstreamed answer answer. ``content``: their field for it.
 
     Its body arrived to its last byte, so it is not cut, and a finish_reason is not asked for: old
-    vision models of OpenAI send none. But a choice that has neither that nor a message says nothing.
+    vision models of OpenAI send none. But a choice that has neither that nor content says nothing.
     """
-    choices = response.completion.choices
-    return bool(choices) and all(choice.finish_reason or choice.HasField("message") for choice in choices)
+    found = list(choices)
+    return bool(found) and all(choice.finish_reason or choice.HasField(content) for choice in found)  # type: ignore[arg-type]

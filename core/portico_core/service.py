@@ -2,18 +2,20 @@
 read what travels beside the request, call the gateway, map the error, fill in the trailers.
 """
 
-# ruff: noqa: N802, ARG002 - names and arguments are the contract's
+# ruff: noqa: N802 - names and arguments are the contract's
 
 import logging
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
+from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, internal
+from portico.errors import GatewayError, internal
 from portico.gateway import CallContext, Gateway
 from portico.remote import RECEIPT
 from portico.status import to_status
@@ -44,23 +46,22 @@ class GatewayServicer(GatewayServiceServicer):
     # A coroutine that writes, not a generator: a cancelled one is ended there and then, while gRPC leaves
     # a cancelled generator to the garbage collector.
     async def Stream(self, request: pb.StreamRequest, context: Context) -> None:  # type: ignore[override]
-        async with _Rpc(context) as call, aclosing(self._gateway.stream(request, call)) as responses:
-            async for response in responses:
-                await context.write(response)
+        async with _Rpc(context) as call:
+            await _write(self._gateway.stream(request, call), context)
 
     async def Complete(self, request: pb.CompleteRequest, context: Context) -> pb.CompleteResponse:
-        async with _Rpc(context):
-            raise _not_offered("Text completions")
+        async with _Rpc(context) as call:
+            return await self._gateway.complete(request, call)
 
     async def StreamComplete(  # type: ignore[override]
         self, request: pb.StreamCompleteRequest, context: Context
     ) -> None:
-        async with _Rpc(context):
-            raise _not_offered("Text completions")
+        async with _Rpc(context) as call:
+            await _write(self._gateway.stream_complete(request, call), context)
 
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        async with _Rpc(context):
-            raise _not_offered("Embeddings")
+        async with _Rpc(context) as call:
+            return await self._gateway.embed(request, call)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with _Rpc(context) as call:
@@ -124,6 +125,7 @@ class _Rpc:
         return (carried, _NO_RETRY) if failed and receipt.attempts else (carried,)
 
 
-def _not_offered(what: str) -> GatewayError:
-    message = f"{what} are not offered by this gateway."
-    return GatewayError(ErrorClass.CALLER, 501, message, INVALID_REQUEST, "not_supported")
+async def _write(responses: AsyncGenerator[Message, None], context: Context) -> None:
+    async with aclosing(responses):
+        async for response in responses:
+            await context.write(response)

@@ -5,19 +5,19 @@ limits and keys become further elements of these lists.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from portico_core.call import Call
 from portico_core.keys import Keys
 from portico_core.models import Models
-from portico_core.validate import check_chat, check_headers
+from portico_core.validate import check_headers
 
 Stage: TypeAlias = Callable[[Call], Awaitable[None]]
 
 
-def for_chat(keys: Keys, models: Models) -> Sequence[Stage]:
-    """Return the stages of Chat and Stream."""
-    return (authenticate(keys), validate_headers, validate_chat, authorise_model(models))
+def for_calls(keys: Keys, models: Models, check: Callable[[Any], None]) -> Sequence[Stage]:
+    """Return the stages of the RPCs that ask a backend. ``check`` refuses what none could answer."""
+    return (authenticate(keys), validate_headers, validate(check), authorise_model(models))
 
 
 def for_questions(keys: Keys) -> Sequence[Stage]:
@@ -40,9 +40,13 @@ async def validate_headers(call: Call) -> None:
     check_headers(call.headers)
 
 
-async def validate_chat(call: Call) -> None:
-    """Refuse what no backend could answer."""
-    check_chat(call.params)
+def validate(check: Callable[[Any], None]) -> Stage:
+    """Return the stage that refuses parameters which no backend could answer."""
+
+    async def stage(call: Call) -> None:
+        check(call.params)
+
+    return stage
 
 
 def authorise_model(models: Models) -> Stage:

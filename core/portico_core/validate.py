@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.completions_pb2 import TextCompletionParams, TextInput
+from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
 
 #: Bytes of the names and values of all headers (gateway.proto, ChatRequest.headers).
@@ -28,6 +30,9 @@ _JSON_NAMES: Final[Mapping[str, str]] = {
     "custom_voice": "voice",
 }
 _STREAM: Final = "stream"
+_STREAMED: Final = (ChatCompletionParams.DESCRIPTOR, TextCompletionParams.DESCRIPTOR)
+# The forms of TextInput that are lists, and where their members stand.
+_LISTS: Final[Mapping[str, str]] = {"texts": "values", "tokens": "values", "token_lists": "lists"}
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -45,13 +50,44 @@ def check_headers(headers: Iterable[Header]) -> None:
 
 def check_chat(params: ChatCompletionParams) -> None:
     """Raise 400 where the request lacks what it must have, or hides what has a field."""
-    if not params.model:
-        raise invalid_request("You must provide a model parameter.", "model")
+    _check_model(params.model)
     if not params.messages:
         raise invalid_request("You must provide at least one message.", "messages")
     for index, message in enumerate(params.messages):
         if not message.role:
             raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
+    _check_all_extra(params)
+
+
+def check_complete(params: TextCompletionParams) -> None:
+    """Raise 400 where the request lacks what it must have, or hides what has a field."""
+    _check_model(params.model)
+    _check_input(params.prompt, "prompt")
+    _check_all_extra(params)
+
+
+def check_embed(params: EmbeddingParams) -> None:
+    """Raise 400 where the request lacks what it must have, or hides what has a field."""
+    _check_model(params.model)
+    _check_input(params.input, "input")
+    _check_all_extra(params)
+
+
+def _check_model(model: str) -> None:
+    if not model:
+        raise invalid_request("You must provide a model parameter.", "model")
+
+
+def _check_input(given: TextInput, name: str) -> None:
+    form = given.WhichOneof("value")
+    if form is None:
+        raise invalid_request(f"You must provide {name}.", name)
+    members = _LISTS.get(form)
+    if members is not None and not getattr(getattr(given, form), members):
+        raise invalid_request(f"{name} must not be an empty list.", name)
+
+
+def _check_all_extra(params: Message) -> None:
     # Most requests have no extra_json at all, and long conversations many messages: look first.
     if _has_extra(params):
         _check_extra(params, "")
@@ -116,7 +152,7 @@ def _check_names(descriptor: Any, extra: str, path: str) -> None:
 def _typed(descriptor: Any) -> frozenset[str]:
     """Return the JSON names of a message's fields."""
     names = {_json_name(field) for field in descriptor.fields if field.name != _EXTRA}
-    return frozenset(names | {_STREAM} if descriptor is ChatCompletionParams.DESCRIPTOR else names)
+    return frozenset(names | {_STREAM} if descriptor in _STREAMED else names)
 
 
 def _json_name(field: FieldDescriptor) -> str:

@@ -12,12 +12,18 @@ from typing import Protocol
 from portico.v1.gateway_pb2 import (
     ChatRequest,
     ChatResponse,
+    CompleteRequest,
+    CompleteResponse,
+    EmbedRequest,
+    EmbedResponse,
     GetModelRequest,
     GetModelResponse,
     GetStatusRequest,
     GetStatusResponse,
     ListModelsRequest,
     ListModelsResponse,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
     StreamRequest,
     StreamResponse,
 )
@@ -56,6 +62,20 @@ class Gateway(Protocol):
 
         A clean end means that the answer is whole. Close the generator to stop early.
         """
+        ...
+
+    async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
+        """Answer an unstreamed text completion."""
+        ...
+
+    def stream_complete(
+        self, request: StreamCompleteRequest, context: CallContext, /
+    ) -> AsyncGenerator[StreamCompleteResponse, None]:
+        """Answer a streamed text completion, as ``stream`` does."""
+        ...
+
+    async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
+        """Embed texts."""
         ...
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:

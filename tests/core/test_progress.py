@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
+from portico.v1.chat_pb2 import ChatChoice
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, Delta
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.completions_pb2 import TextChoice
+from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.message_pb2 import Annotation, AssistantAudio, ChatMessage
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico.v1.usage_pb2 import Usage
-from portico_core.progress import Progress, has_content, is_answer
+from portico_core.progress import Progress, has_content, has_text, says_something
 from tests.support.core import chunk
 
 
@@ -41,10 +42,10 @@ def test_content_commits(delta: dict[str, Any], content: bool) -> None:
 
 
 def after(*chunks: ChatChunk) -> Progress:
-    progress = Progress()
+    progress = Progress(has_content)
     for each in chunks:
         progress.take(StreamResponse(chunks=[each]))
-    together = Progress()
+    together = Progress(has_content)
     together.take(StreamResponse(chunks=chunks))
     assert (progress.committed, progress.whole) == (together.committed, together.whole)
     return progress
@@ -84,7 +85,7 @@ def test_the_last_usage_counts() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     """A backend that sends empty chunks without end is at work; its stream is let go."""
-    progress = Progress()
+    progress = Progress(has_content)
     for count in range(1, 1002):
         progress.take(StreamResponse(chunks=[chunk(content="")]))
         assert progress.committed is (count > 1000)
@@ -102,4 +103,13 @@ def test_what_is_held_is_bounded() -> None:
 )
 def test_an_answer_has_choices_that_say_something(choices: list[ChatChoice], answers: bool) -> None:
     """A filtered choice may lack its message, an old server's its finish_reason; not both."""
-    assert is_answer(ChatResponse(completion=ChatCompletion(choices=choices))) is answers
+    assert says_something(choices, "message") is answers
+
+
+def test_an_empty_text_is_an_answer_but_no_content() -> None:
+    """A model may have nothing to add; what counts is that the choice has a text, or an end."""
+    assert says_something([TextChoice(text="")], "text")
+    assert not says_something([TextChoice(index=0)], "text")
+    assert not has_text(TextChoice(text=""))
+    assert has_text(TextChoice(text="x"))
+    assert has_text(TextChoice(finish_reason="stop"))

@@ -24,8 +24,6 @@ from portico.errors import GatewayError, from_upstream, upstream_failed
 from portico.gateway import CallContext
 from portico.remote import RECEIPT, RemoteGateway, channel_options
 from portico.testing.gateway import FakeGateway
-from portico.v1 import gateway_pb2 as pb
-from portico.v1.completions_pb2 import TextCompletionParams
 from portico.v1.gateway_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
 from portico.v1.receipt_pb2 import Receipt
 from portico_core.server import SERVICE, Server
@@ -159,20 +157,6 @@ async def test_reflection_lists_the_services(channel: aio.Channel) -> None:
     services = [each.name async for told in call for each in told.list_services_response.service]
     assert SERVICE == "portico.v1.GatewayService"
     assert {SERVICE, "grpc.health.v1.Health"} <= set(services)
-
-
-async def test_what_is_not_offered_yet_is_unimplemented(channel: aio.Channel) -> None:
-    """The contract's other calls answer with 501 in our own words."""
-    stub = GatewayServiceStub(channel)
-    for call in (
-        stub.Complete(pb.CompleteRequest(params=TextCompletionParams(model="m"))),
-        stub.Embed(pb.EmbedRequest()),
-        stub.StreamComplete(pb.StreamCompleteRequest()).read(),
-    ):
-        with pytest.raises(aio.AioRpcError) as caught:
-            await call
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert "are not offered by this gateway" in str(caught.value.details())
 
 
 async def test_requests_of_twenty_megabytes_pass(channel: aio.Channel) -> None:

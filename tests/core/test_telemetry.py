@@ -6,6 +6,7 @@ import pytest
 
 from portico.errors import upstream_failed
 from portico.gateway import CallContext
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.receipt_pb2 import Attempt, Outcome, Receipt, Served
 from portico.v1.usage_pb2 import Usage
 from portico_core.call import Call
@@ -56,6 +57,7 @@ def test_a_receipt_keeps_what_is_small() -> None:
 def test_the_line_of_a_call_is_one_line_without_content(caplog: pytest.LogCaptureFixture) -> None:
     """What a caller writes cannot start a line of its own, and the messages are not there."""
     made = call('gpt" outcome=ok\nrequest_id=forged')
+    assert isinstance(made.params, ChatCompletionParams)
     made.params.messages[0].content = "my secret"
     made.error = upstream_failed("The backend broke off.", detail="connect: refused")
     with caplog.at_level(logging.INFO, "portico.calls"):

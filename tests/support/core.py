@@ -4,21 +4,41 @@ import asyncio
 import contextlib
 import copy
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
+from google.protobuf.message import Message
 from grpc import aio
 
-from portico.adapter import Adapter, Limits, UpstreamCall
+from portico.adapter import (
+    Adapter,
+    Completes,
+    CompletionCall,
+    EmbeddingCall,
+    Embeds,
+    Limits,
+    UpstreamCall,
+)
+from portico.adapter import (
+    Upstream as Attempted,
+)
 from portico.gateway import Gateway
 from portico.remote import RemoteGateway, channel_options
 from portico.testing.watch import Watch
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChatCompletionParams
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
-from portico.v1.gateway_pb2 import ChatRequest, ChatResponse, StreamRequest, StreamResponse
+from portico.v1.gateway_pb2 import (
+    ChatRequest,
+    ChatResponse,
+    CompleteResponse,
+    EmbedResponse,
+    StreamCompleteResponse,
+    StreamRequest,
+    StreamResponse,
+)
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.models_pb2 import Model
 from portico.v1.usage_pb2 import Usage
@@ -26,6 +46,8 @@ from portico_core.config import Backend, Config, Grpc, Timeouts
 from portico_core.gateway import RoutingGateway
 from portico_core.routing import Candidate, Route, Routes
 from portico_core.server import Server
+
+M = TypeVar("M", bound=Message)
 
 
 class Silence(Enum):
@@ -37,9 +59,7 @@ class Silence(Enum):
 FOREVER: Final = Silence.FOREVER
 
 #: A message is answered or streamed, an exception raised, an event waited for, a function called.
-Step: TypeAlias = (
-    ChatResponse | StreamResponse | Exception | asyncio.Event | Silence | Callable[[UpstreamCall], object]
-)
+Step: TypeAlias = Message | Exception | asyncio.Event | Silence | Callable[[Any], object]
 Script: TypeAlias = Sequence[Step]
 
 
@@ -51,7 +71,7 @@ class Upstream:
     scripts: Sequence[Script] = ()
     models: Sequence[Model] | Exception | asyncio.Event = ()
     #: Attempts that were made, and how many of them are over, whichever way.
-    calls: list[UpstreamCall] = field(default_factory=list)
+    calls: list[Attempted[Any]] = field(default_factory=list)
     over: int = 0
     #: How often the models were asked for.
     asked: int = 0
@@ -77,26 +97,26 @@ class ScriptedAdapter:
         self._upstream = settings
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
-        async with contextlib.aclosing(self._play(call)) as messages:
+        return await self._first(call, ChatResponse)
+
+    def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        return self._play(call, StreamResponse)
+
+    async def _first(self, call: Attempted[Any], kind: type[M]) -> M:
+        async with contextlib.aclosing(self._play(call, kind)) as messages:
             async for message in messages:
-                assert isinstance(message, ChatResponse)
                 return message
         raise AssertionError("the script answers nothing")
 
-    async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
-        async with contextlib.aclosing(self._play(call)) as messages:
-            async for message in messages:
-                assert isinstance(message, StreamResponse)
-                yield message
-
-    async def _play(self, call: UpstreamCall) -> AsyncGenerator[ChatResponse | StreamResponse, None]:
+    async def _play(self, call: Attempted[Any], kind: type[M]) -> AsyncGenerator[M, None]:
         upstream = self._upstream
         script = upstream.scripts[min(len(upstream.calls), len(upstream.scripts) - 1)]
         upstream.calls.append(call)
         upstream.watch.changed()
         try:
             for step in script:
-                if isinstance(step, ChatResponse | StreamResponse):
+                if isinstance(step, Message):
+                    assert isinstance(step, kind)
                     # The core may change what it is given.
                     yield copy.deepcopy(step)
                 elif isinstance(step, Exception):
@@ -123,7 +143,22 @@ class ScriptedAdapter:
         self._upstream.closed = True
 
 
+class VersatileAdapter(ScriptedAdapter):
+    """One that serves text completions and embeddings too."""
+
+    async def complete(self, call: CompletionCall, /) -> CompleteResponse:
+        return await self._first(call, CompleteResponse)
+
+    def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
+        return self._play(call, StreamCompleteResponse)
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        return await self._first(call, EmbedResponse)
+
+
 _checked: type[Adapter] = ScriptedAdapter
+_checked_texts: type[Completes] = VersatileAdapter
+_checked_embeddings: type[Embeds] = VersatileAdapter
 
 
 def config(
@@ -132,8 +167,12 @@ def config(
     default: str | None = None,
     timeouts: Timeouts | None = None,
     listed: dict[str, Sequence[str]] | None = None,
+    versatile: Collection[str] = (),
 ) -> Config:
-    """Return a configuration over scripted backends; by default model ``m`` tries all of them, in order."""
+    """Return a configuration over scripted backends; by default model ``m`` tries all of them, in order.
+
+    ``versatile``: those that serve text completions and embeddings too.
+    """
     if models is None:
         models = {"m": [f"{name}/{name}-model" for name in backends]}
     return Config(
@@ -142,7 +181,7 @@ def config(
             Backend(
                 name=name,
                 dialect="scripted",
-                adapter=ScriptedAdapter,
+                adapter=VersatileAdapter if name in versatile else ScriptedAdapter,
                 settings=upstream,
                 timeouts=timeouts or Timeouts(),
                 models=None if listed is None or name not in listed else tuple(listed[name]),
@@ -223,7 +262,9 @@ USAGE = Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
 def answer(content: str = "hello", finish_reason: str | None = "stop") -> ChatResponse:
     """Return a backend's whole answer."""
     choice = ChatChoice(message=ChatMessage(role="assistant", content=content), finish_reason=finish_reason)
-    return ChatResponse(completion=ChatCompletion(id="c", model="its own", choices=[choice], usage=USAGE))
+    return ChatResponse(
+        completion=ChatCompletion(id="c", created=1, model="its own", choices=[choice], usage=USAGE)
+    )
 
 
 def chunk(index: int = 0, finish_reason: str | None = None, **delta: Any) -> ChatChunk:
@@ -233,7 +274,7 @@ def chunk(index: int = 0, finish_reason: str | None = None, **delta: Any) -> Cha
 
 def role() -> StreamResponse:
     """Return how streams begin: a header, and a role without content."""
-    header = ChunkHeader(id="c", model="its own")
+    header = ChunkHeader(id="c", created=1, model="its own")
     return StreamResponse(header=header, chunks=[chunk(role="assistant", content="")])
 
 

@@ -1,0 +1,130 @@
+"""The RPCs that ask a backend: what each has of its own. All else of a dispatch they share."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from portico.adapter import Adapter, Completes, Embeds, Upstream
+from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
+from portico.v1.chat_pb2 import ChatCompletion
+from portico.v1.chunk_pb2 import ChunkHeader
+from portico.v1.completions_pb2 import TextCompletion, TextCompletionParams
+from portico.v1.gateway_pb2 import (
+    ChatResponse,
+    CompleteResponse,
+    EmbedResponse,
+    StreamCompleteResponse,
+    StreamResponse,
+)
+from portico_core import text_over_chat
+from portico_core.progress import has_content, has_text, says_something
+
+R = TypeVar("R", ChatResponse, CompleteResponse, EmbedResponse)
+S = TypeVar("S", StreamResponse, StreamCompleteResponse)
+
+#: An adapter's method, bound to it.
+Method: TypeAlias = Callable[[Upstream[Any]], Awaitable[R]]
+StreamMethod: TypeAlias = Callable[[Upstream[Any]], AsyncGenerator[S, None]]
+
+
+@dataclass(frozen=True)
+class Unary(Generic[R]):
+    """An RPC with one answer."""
+
+    #: Finds what an adapter answers certain parameters with; raises GatewayError where it cannot.
+    method: Callable[[Adapter, Any], Method[R]]
+    #: The part of a response that a backend wrote.
+    answer: Callable[[R], Any]
+    #: Whether a response answers.
+    answers: Callable[[R], bool]
+    #: How the ids begin that backends of their own dialect do not give. None: answers have no id.
+    id_prefix: str | None
+
+
+@dataclass(frozen=True)
+class Streaming(Generic[S]):
+    """An RPC with a streamed answer."""
+
+    #: As that of ``Unary``.
+    method: Callable[[Adapter, Any], StreamMethod[S]]
+    #: Tells a choice with content from one that keeps a connection open.
+    has_content: Callable[[Any], bool]
+    id_prefix: str
+
+
+class Identity:
+    """The id and the time of one answer, for a backend that gives none."""
+
+    def __init__(self, prefix: str) -> None:
+        self._id = f"{prefix}{secrets.token_hex(12)}"
+        self._created = int(time.time())
+
+    def fill(self, answer: ChatCompletion | TextCompletion | ChunkHeader) -> None:
+        """Put in what is missing."""
+        if not answer.HasField("id"):
+            answer.id = self._id
+        if not answer.HasField("created"):
+            answer.created = self._created
+
+
+def _complete(adapter: Adapter, params: TextCompletionParams) -> Method[CompleteResponse]:
+    if isinstance(adapter, Completes):
+        return adapter.complete
+    asked = text_over_chat.asked(params)
+
+    async def complete(call: Upstream[Any]) -> CompleteResponse:
+        response = await adapter.chat(replace(call, params=asked))
+        return CompleteResponse(
+            completion=text_over_chat.answered(response.completion), headers=response.headers
+        )
+
+    return complete
+
+
+def _stream_complete(adapter: Adapter, params: TextCompletionParams) -> StreamMethod[StreamCompleteResponse]:
+    if isinstance(adapter, Completes):
+        return adapter.stream_complete
+    asked = text_over_chat.asked(params)
+
+    async def stream(call: Upstream[Any]) -> AsyncGenerator[StreamCompleteResponse, None]:
+        async with aclosing(adapter.stream(replace(call, params=asked))) as responses:
+            async for response in responses:
+                yield text_over_chat.streamed(response)
+
+    return stream
+
+
+def _embed(adapter: Adapter, _params: object) -> Method[EmbedResponse]:
+    if isinstance(adapter, Embeds):
+        return adapter.embed
+    message = "The backend of this model has no embeddings endpoint."
+    raise GatewayError(ErrorClass.CALLER, 501, message, INVALID_REQUEST, "not_supported", "model")
+
+
+CHAT: Final = Unary[ChatResponse](
+    method=lambda adapter, _: adapter.chat,
+    answer=lambda response: response.completion,
+    answers=lambda response: says_something(response.completion.choices, "message"),
+    id_prefix="chatcmpl-",
+)
+COMPLETE: Final = Unary[CompleteResponse](
+    method=_complete,
+    answer=lambda response: response.completion,
+    answers=lambda response: says_something(response.completion.choices, "text"),
+    id_prefix="cmpl-",
+)
+EMBED: Final = Unary[EmbedResponse](
+    method=_embed,
+    answer=lambda response: response.embeddings,
+    answers=lambda response: bool(response.embeddings.data),
+    id_prefix=None,
+)
+STREAM: Final = Streaming[StreamResponse](
+    method=lambda adapter, _: adapter.stream, has_content=has_content, id_prefix="chatcmpl-"
+)
+STREAM_COMPLETE: Final = Streaming[StreamCompleteResponse](
+    method=_stream_complete, has_content=has_text, id_prefix="cmpl-"
+)
