@@ -30,8 +30,9 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     error = parse_error(status, body, headers, callers_key=callers_key)
     if status == 404:
         error.param = "model"
-    elif status == 400 and (cannot := _CANNOT.search(error.message)):
+    # Only the caller's own mistakes keep the server's words.
+    elif cannot := _CANNOT.search(error.message):
         error.param = _ASKED_BY.get(cannot[1])
-    elif status == 400 and _TOO_LONG.search(error.message):
+    elif _TOO_LONG.search(error.message):
         error.code = "context_length_exceeded"
     return error
