@@ -12,6 +12,7 @@ from portico_facade.config import Settings
 from portico_facade.handler import Handler, log_access
 from portico_facade.health import Health, Livez, Readyz
 from portico_facade.models import Model, Models
+from portico_facade.scrape import Scrape
 from portico_facade.state import Facade
 from portico_facade.upload import Upload
 
@@ -22,7 +23,13 @@ _ROUTES: Final[list[tuple[str, type[Handler]]]] = [
     (r"/health", Health),
     (r"/livez", Livez),
     (r"/readyz", Readyz),
+    (r"/metrics", Scrape),
 ]
+
+#: Endpoints by the names that metrics know them under: `/v1/models/{id}`.
+_NAMES: Final[dict[type[Handler], str]] = {
+    handler: pattern.removesuffix("/?").replace("(.+)", "{id}") for pattern, handler in _ROUTES
+}
 
 _WHERE: Final = (
     "Portico serves POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model} and GET /health;"
@@ -52,6 +59,7 @@ class FacadeApplication(Application):
             default_handler_class=UnknownPath,
             log_function=log_access,
             facade=facade,
+            route_names=_NAMES,
         )
         self.facade = facade
 

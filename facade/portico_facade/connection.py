@@ -12,6 +12,7 @@ import contextlib
 import http
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
@@ -35,14 +36,16 @@ class Server(HTTPServer):
     """Tornado's HTTP server over ``ClientStream``."""
 
     client_timeout: float
+    refused: Callable[[GatewayError], None]
     lingering: set[asyncio.Task[None]]
 
     def initialize(  # type: ignore[override]
-        self, *args: Any, client_timeout: float, **kwargs: Any
+        self, *args: Any, client_timeout: float, refused: Callable[[GatewayError], None], **kwargs: Any
     ) -> None:
-        """Take Tornado's arguments, and ``client_timeout`` in seconds."""
+        """Take Tornado's arguments, ``client_timeout`` in seconds, and whom to tell of what is no request."""
         super().initialize(*args, **kwargs)
         self.client_timeout = client_timeout
+        self.refused = refused
         self.lingering = set()
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
@@ -51,6 +54,7 @@ class Server(HTTPServer):
         client = ClientStream(
             stream.socket,
             self.client_timeout,
+            self.refused,
             self.lingering,
             max_buffer_size=self.max_buffer_size,
             read_chunk_size=self.read_chunk_size,
@@ -69,13 +73,19 @@ class ClientStream(IOStream):
     """The socket of one client."""
 
     def __init__(
-        self, sock: socket.socket, patience: float, lingering: set[asyncio.Task[None]], **options: Any
+        self,
+        sock: socket.socket,
+        patience: float,
+        refused: Callable[[GatewayError], None],
+        lingering: set[asyncio.Task[None]],
+        **options: Any,
     ) -> None:
         super().__init__(sock, **options)
         super().set_nodelay(True)
         #: Whether to read on after the close, so that the client gets the answer.
         self.linger = False
         self._lingering = lingering
+        self._refused = refused
         self._patience = patience
         self._sent = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -155,6 +165,7 @@ class ClientStream(IOStream):
         self.linger = True
         request_id = headers.new_request_id()
         body = render_error(error)
+        self._refused(error)
         access.record(logging.INFO, status=error.http_status, request_id=request_id, error=error.code)
         head = (
             f"HTTP/1.1 {error.http_status} {http.HTTPStatus(error.http_status).phrase}\r\n"

@@ -21,13 +21,11 @@ from portico.gateway import CallContext
 from portico.openai.errors import render_error
 from portico_facade import access, cors, headers
 from portico_facade.connection import ClientStream
+from portico_facade.metrics import CLIENT_GONE, OTHER
 from portico_facade.state import Facade
 from portico_facade.upload import Upload
 
 log: Final = logging.getLogger("portico.facade")
-
-# What nginx logs for a client that left before it was answered.
-_CLIENT_GONE: Final = 499
 
 P = ParamSpec("P")
 H = TypeVar("H", bound="Handler")
@@ -42,11 +40,13 @@ class Handler(RequestHandler):
     access_level: ClassVar[int] = logging.INFO
 
     request_id = ""
-    # For the access log, as far as they become known.
+    # For the access log and the metrics, as far as they become known.
     model: str | None = None
     streamed: bool | None = None
-    error_code: str | None = None
+    error: GatewayError | None = None
     sent_bytes = 0
+    #: Milliseconds until the answer began.
+    first_byte_ms: float | None = None
 
     #: What travels beside the request, once it is on its way.
     call: CallContext | None = None
@@ -124,7 +124,9 @@ class Handler(RequestHandler):
 
     def stamp(self) -> None:
         """Set the headers that are not known before the answer begins."""
-        self.set_header("Openai-Processing-Ms", str(round(self.elapsed_ms())))
+        if self.first_byte_ms is None:
+            self.first_byte_ms = self.elapsed_ms()
+        self.set_header("Openai-Processing-Ms", str(round(self.first_byte_ms)))
         if self.call is not None and self.call.receipt is not None and self.call.receipt.attempts:
             self.set_header("X-Portico-Attempts", str(len(self.call.receipt.attempts)))
 
@@ -148,8 +150,7 @@ class Handler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with an error. Tornado calls this for whatever was raised, its own errors too."""
         raised = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        error = raised if isinstance(raised, GatewayError) else self._own_error(status_code)
-        self.error_code = error.code or error.type
+        self.error = error = raised if isinstance(raised, GatewayError) else self._own_error(status_code)
         self.set_status(error.http_status)
         self.set_headers(headers.of_error(error))
         if error.http_status == 405:
@@ -163,9 +164,8 @@ class Handler(RequestHandler):
     def failure(self, raised: BaseException) -> GatewayError:
         """Return the error to tell for what was raised after the answer had begun, and log the rest."""
         self.log_exception(type(raised), raised, raised.__traceback__)
-        error = raised if isinstance(raised, GatewayError) else internal("")
-        self.error_code = error.code or error.type
-        return error
+        self.error = raised if isinstance(raised, GatewayError) else internal("")
+        return self.error
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
@@ -207,7 +207,7 @@ def endpoint(
         except (asyncio.CancelledError, StreamClosedError):
             if self.client_gone or self.client.closed():
                 # Nobody reads the answer: this is for the access log.
-                self.set_status(_CLIENT_GONE)
+                self.set_status(CLIENT_GONE)
             elif self.interrupted:
                 raise shutting_down() from None
             else:
@@ -224,8 +224,20 @@ def shutting_down() -> GatewayError:
 
 
 def log_access(handler: RequestHandler) -> None:
-    """Write the access log's line of a request; ``tornado.web``'s ``log_function``."""
+    """Write the access log's line of a request, and count it; ``tornado.web``'s ``log_function``."""
     if isinstance(handler, Handler):
+        error, first_byte_ms = handler.error, handler.first_byte_ms
+        if handler.get_status() == CLIENT_GONE and not handler.sent_bytes:
+            first_byte_ms = None
+        handler.facade.metrics.ended(
+            handler.settings["route_names"].get(type(handler), OTHER),
+            handler.request.method,
+            handler.get_status(),
+            seconds=handler.elapsed_ms() / 1000,
+            first_byte=None if first_byte_ms is None else first_byte_ms / 1000,
+            streamed=bool(handler.streamed),
+            error=error,
+        )
         access.record(
             handler.access_level,
             method=handler.request.method,
@@ -236,5 +248,5 @@ def log_access(handler: RequestHandler) -> None:
             model=handler.model,
             stream=handler.streamed,
             bytes=handler.sent_bytes,
-            error=handler.error_code,
+            error=None if error is None else error.code or error.type,
         )

@@ -72,6 +72,7 @@ def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:
     return Server(
         app,
         client_timeout=app.facade.settings.client_timeout,
+        refused=app.facade.metrics.refused,
         max_header_size=_HEAD_BYTES,
         idle_connection_timeout=idle,
         # `Upload` sets the limit; Tornado would answer without a body.

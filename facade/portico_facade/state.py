@@ -6,6 +6,7 @@ from typing import Protocol
 
 from portico.gateway import Gateway
 from portico_facade.config import Settings
+from portico_facade.metrics import Metrics
 
 
 class Running(Protocol):
@@ -25,7 +26,11 @@ class Facade:
     #: It is about to stop: answers ask the clients to take another connection.
     draining: bool = False
     running: set[Running] = field(default_factory=set)
+    metrics: Metrics = field(init=False)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(lambda: len(self.running))
 
     def leave(self, request: Running) -> None:
         """Forget a request that is answered, or whose client is gone."""

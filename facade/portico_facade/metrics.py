@@ -1,0 +1,96 @@
+"""What the facade counts, in the terms of Prometheus: once per request, when it is over.
+
+Every label takes its values from a set that no client can make grow. The metrics are listed in
+docs/operations.md.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from tornado.web import RequestHandler
+
+import portico
+from portico.errors import GatewayError
+
+#: What nginx logs for a client that left before it was answered.
+CLIENT_GONE: Final = 499
+
+#: The route of a request that no endpoint got, and a method that HTTP does not know.
+OTHER: Final = "other"
+
+# Seconds. An answer may take from a probe's millisecond to the ten minutes that a call is given.
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_FIRST_BYTES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The metrics of one facade, in a registry of their own."""
+
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self.registry: Final = CollectorRegistry()
+        own = self.registry
+        asked = ("route", "method", "status")
+        requests = Counter(
+            "portico_http_requests", "Requests that are over, by class of status.", asked, registry=own
+        )
+        errors = Counter(
+            "portico_http_errors",
+            "Requests that ended with an error, in the midst of a stream too.",
+            ("route", "error_class", "status"),
+            registry=own,
+        )
+        running = Gauge(
+            "portico_http_requests_in_flight", "Requests under way, the scrape among them.", registry=own
+        )
+        running.set_function(in_flight)
+        durations = Histogram(
+            "portico_http_request_duration_seconds",
+            "From the headers of a request to the end of its answer.",
+            asked,
+            registry=own,
+            buckets=_DURATIONS,
+        )
+        first_bytes = Histogram(
+            "portico_http_time_to_first_byte_seconds",
+            "From the headers of a request to the beginning of its answer.",
+            ("route", "stream"),
+            registry=own,
+            buckets=_FIRST_BYTES,
+        )
+        Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
+        ProcessCollector(registry=own)
+        # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
+        self._requests = cache(requests.labels)
+        self._errors = cache(errors.labels)
+        self._durations = cache(durations.labels)
+        self._first_bytes = cache(first_bytes.labels)
+
+    def ended(
+        self,
+        route: str,
+        method: str | None,
+        status: int,
+        *,
+        seconds: float,
+        first_byte: float | None,
+        streamed: bool,
+        error: GatewayError | None,
+    ) -> None:
+        """Count a request. ``first_byte``: seconds; None: the client did not wait for it."""
+        known = method if method in RequestHandler.SUPPORTED_METHODS else OTHER
+        asked = (route, known, f"{status // 100}xx")
+        self._requests(*asked).inc()
+        self._durations(*asked).observe(seconds)
+        if first_byte is not None:
+            self._first_bytes(route, "true" if streamed else "false").observe(first_byte)
+        if status == CLIENT_GONE:
+            self._errors(route, "client_gone", str(CLIENT_GONE)).inc()
+        elif error is not None:
+            self._errors(route, error.error_class.name.lower(), str(error.http_status)).inc()
+
+    def refused(self, error: GatewayError) -> None:
+        """Count what came over a connection and was no request."""
+        self._requests(OTHER, OTHER, f"{error.http_status // 100}xx").inc()
+        self._errors(OTHER, error.error_class.name.lower(), str(error.http_status)).inc()

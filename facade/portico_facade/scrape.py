@@ -1,0 +1,19 @@
+"""GET /metrics: what this facade counts. The core's own metrics are on its admin port."""
+
+from prometheus_client.exposition import choose_encoder
+
+from portico_facade.handler import endpoint
+from portico_facade.health import Probe
+
+
+class Scrape(Probe):
+    """The metrics in the format that the scraper asks for."""
+
+    @endpoint
+    async def get(self) -> None:
+        """Answer in Prometheus' text format, or in OpenMetrics."""
+        encode, kind = choose_encoder(self.request.headers.get("Accept", ""))
+        self.set_header("Content-Type", kind)
+        self.finish(encode(self.facade.metrics.registry))
+
+    head = get
