@@ -9,6 +9,7 @@ from portico.config import fill, parse
 from portico_adapters.azure import AzureAdapter
 from portico_adapters.dummy import DummyAdapter
 from portico_adapters.openai import OpenAIAdapter
+from portico_adapters.remote_portico import RemotePorticoAdapter
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ from portico_adapters.openai import OpenAIAdapter
         ("azure", AzureAdapter, "{url: https://acme.openai.azure.com, api_version: 2024-10-21}"),
         ("dummy", DummyAdapter, "{}"),
         ("openai", OpenAIAdapter, "{url: http://localhost:8080/v1}"),
+        ("portico", RemotePorticoAdapter, "{target: gateway.internal:50051}"),
     ],
 )
 async def test_a_dialect_names_its_adapter(dialect: str, expected: type[Adapter], members: str) -> None:
