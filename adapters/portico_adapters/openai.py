@@ -1,26 +1,33 @@
-"""Backends that speak OpenAI's chat dialect: OpenAI itself and every compatible server."""
+"""Backends that speak OpenAI's dialect: OpenAI itself and every compatible server."""
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Final, TypeVar
 
 import portico
-from portico.adapter import Limits, UpstreamCall
+from portico.adapter import CompletionCall, EmbeddingCall, Limits, P, Upstream, UpstreamCall
 from portico.config import Url
-from portico.errors import GatewayError, upstream_failed
-from portico.openai.chunks import ChunkParser
+from portico.errors import upstream_failed
+from portico.openai.chunks import ChunkParser, TextChunkParser
 from portico.openai.errors import error_in, parse_error
 from portico.openai.models import parse_models
-from portico.openai.requests import render_chat
-from portico.openai.responses import parse_completion
+from portico.openai.requests import render_chat, render_complete, render_embed
+from portico.openai.responses import parse_completion, parse_embeddings, parse_text
 from portico.secret import Secret
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.v1.gateway_pb2 import (
+    ChatResponse,
+    CompleteResponse,
+    EmbedResponse,
+    StreamCompleteResponse,
+    StreamResponse,
+)
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._chunk_stream import ChunkStream, R
 from portico_adapters._http import Answer, HttpClient
 from portico_adapters._passing import PassingSettings
-from portico_adapters._sse import SseParser
 
 T = TypeVar("T")
 
@@ -28,9 +35,6 @@ T = TypeVar("T")
 _FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-# How much is kept of what should be a stream and is not: enough for the JSON text of an error.
-_HEAD_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class OpenAISettings(PassingSettings):
 
 
 class OpenAIAdapter:
-    """Speaks POST /chat/completions and GET /models.
+    """Speaks POST /chat/completions, /completions and /embeddings, and GET /models.
 
     The backend sees the gateway's key and ``x-request-id``; of the caller's headers those alone that the
     settings name, and the caller's key in place of the gateway's where they say so.
@@ -74,30 +78,30 @@ class OpenAIAdapter:
         self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
-        async with await self._complete(call, stream=False) as answer:
-            body = await answer.read()
-            error = error_in(body)
-            if error is not None:
-                raise error
-            return ChatResponse(
-                completion=_read(parse_completion, body), headers=answer.picked(*_FOR_CALLERS)
-            )
+        body = render_chat(call.params, model=call.model, stream=False)
+        answered, headers = await self._answer("/chat/completions", call, body)
+        return ChatResponse(completion=_read(parse_completion, answered), headers=headers)
 
-    async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
-        async with await self._complete(call, stream=True) as answer:
-            translator = _Translator(self._limits.answer_bytes)
-            headers = answer.picked(*_FOR_CALLERS)
-            async for data in answer:
-                for message in translator.feed(data):
-                    if headers:
-                        message.headers.extend(headers)
-                        headers = []
-                    yield message
-                if translator.done:
-                    await answer.finish()
-                    return
-            for message in translator.close():
-                yield message
+    def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        body = render_chat(call.params, model=call.model, stream=True)
+        chunks = ChunkStream(StreamResponse, ChunkParser(), self._limits.answer_bytes)
+        return self._stream("/chat/completions", call, body, chunks)
+
+    async def complete(self, call: CompletionCall, /) -> CompleteResponse:
+        body = render_complete(call.params, model=call.model, stream=False)
+        answered, headers = await self._answer("/completions", call, body)
+        return CompleteResponse(completion=_read(parse_text, answered), headers=headers)
+
+    def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
+        body = render_complete(call.params, model=call.model, stream=True)
+        chunks = ChunkStream(StreamCompleteResponse, TextChunkParser(), self._limits.answer_bytes)
+        return self._stream("/completions", call, body, chunks)
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        body = render_embed(call.params, model=call.model)
+        answered, headers = await self._answer("/embeddings", call, body)
+        parse = partial(parse_embeddings, encoding_format=call.params.encoding_format)
+        return EmbedResponse(embeddings=_read(parse, answered), headers=headers)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         accept = {"accept": "application/json", **self._settings.passed(headers)}
@@ -107,17 +111,41 @@ class OpenAIAdapter:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _complete(self, call: UpstreamCall, *, stream: bool) -> Answer:
+    async def _answer(self, endpoint: str, call: Upstream[P], body: bytes) -> tuple[bytes, Sequence[Header]]:
+        """Return the body of an unstreamed answer, and the headers that concern the caller."""
+        async with await self._post(endpoint, call, body, accept="application/json") as answer:
+            answered = await answer.read()
+            error = error_in(answered)
+            if error is not None:
+                raise error
+            return answered, answer.picked(*_FOR_CALLERS)
+
+    async def _stream(
+        self, endpoint: str, call: Upstream[P], body: bytes, chunks: ChunkStream[R]
+    ) -> AsyncGenerator[R, None]:
+        async with await self._post(endpoint, call, body, accept="text/event-stream") as answer:
+            headers = answer.picked(*_FOR_CALLERS)
+            async for data in answer:
+                for message in chunks.feed(data):
+                    if headers:
+                        message.headers.extend(headers)
+                        headers = []
+                    yield message
+                if chunks.done:
+                    await answer.finish()
+                    return
+            for message in chunks.close():
+                yield message
+
+    async def _post(self, endpoint: str, call: Upstream[P], body: bytes, *, accept: str) -> Answer:
         headers = {
-            "accept": "text/event-stream" if stream else "application/json",
+            "accept": accept,
             "content-type": "application/json",
             **self._settings.passed(call.headers),
         }
         if _sendable(call.request_id):
             headers["x-request-id"] = call.request_id
-        body = render_chat(call.params, model=call.model, stream=stream)
-        path = self._path("/chat/completions", call.model)
-        return await self._send("POST", path, headers, body, call.alive)
+        return await self._send("POST", self._path(endpoint, call.model), headers, body, call.alive)
 
     @staticmethod
     def _key_header(key: str) -> Mapping[str, str]:
@@ -151,70 +179,6 @@ class OpenAIAdapter:
                 answer.headers,
                 callers_key=self._settings.callers_key,
             )
-
-
-class _Translator:
-    """Turns what each read of a stream brings into messages, one where the header stays the same."""
-
-    def __init__(self, max_event_bytes: int) -> None:
-        self._events = SseParser(max_event_bytes)
-        self._chunks = ChunkParser()
-        #: The start of the body, as long as no event has come of it.
-        self._head: bytes | None = b""
-        #: ``[DONE]`` has come: nothing that follows counts.
-        self.done = False
-
-    def feed(self, data: bytes) -> Iterator[StreamResponse]:
-        """Yield the messages of one read. Raise GatewayError where it holds an error or no chunk."""
-        try:
-            events = self._events.feed(data)
-        except ValueError as error:
-            raise upstream_failed(
-                "The backend sent a larger event than this gateway takes.", str(error)
-            ) from error
-        if self._head is not None:
-            self._head = None if events else (self._head + data)[:_HEAD_BYTES]
-        return self._messages(events)
-
-    def close(self) -> Iterator[StreamResponse]:
-        """Yield what the end of the body leaves. Raise GatewayError where it never was a stream."""
-        events = self._events.close()
-        if self._head is not None and not events:
-            detail = f"{len(self._head)} bytes or more without an event"
-            raise error_in(self._head) or upstream_failed("The backend did not answer with a stream.", detail)
-        return self._messages(events)
-
-    def _messages(self, events: list[bytes]) -> Iterator[StreamResponse]:
-        message = StreamResponse()
-        for event in events:
-            if event.startswith(b"[DONE]"):
-                self.done = True
-                break
-            try:
-                fits = self._append(event, message)
-            except GatewayError:
-                if message.chunks:
-                    yield message
-                raise
-            if not fits:
-                yield message
-                message = StreamResponse()
-                self._append(event, message)
-        if message.chunks:
-            yield message
-
-    def _append(self, event: bytes, message: StreamResponse) -> bool:
-        """Append an event's chunk. False: it has another header than the message."""
-        if not event:
-            return True
-        # Nearly no event has an error: the look for the word saves the call.
-        if b'"error"' in event and (error := error_in(event)) is not None:
-            raise error
-        try:
-            return self._chunks.parse(event, message)
-        except ValueError as reason:
-            # The event itself holds somebody's messages, which the log must not.
-            raise upstream_failed("The backend sent an event that is no chunk.", str(reason)) from reason
 
 
 def _sendable(value: str) -> bool:

@@ -1,0 +1,88 @@
+"""What a stream of OpenAI's dialect brings, as messages of the contract. Pure."""
+
+from collections.abc import Iterator
+from typing import Final, Generic, Protocol, TypeVar
+
+from portico.errors import GatewayError, upstream_failed
+from portico.openai.errors import error_in
+from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
+from portico_adapters._sse import SseParser
+
+R = TypeVar("R", StreamResponse, StreamCompleteResponse)
+R_contra = TypeVar("R_contra", StreamResponse, StreamCompleteResponse, contravariant=True)
+
+# How much is kept of what should be a stream and is not: enough for the JSON text of an error.
+_HEAD_BYTES: Final = 64 * 1024
+
+
+class Parser(Protocol[R_contra]):
+    """A parser of ``portico.openai.chunks``."""
+
+    def parse(self, data: bytes, into: R_contra, /) -> bool:
+        """Append a chunk. False: it has another header than the message."""
+        ...
+
+
+class ChunkStream(Generic[R]):
+    """Turns what each read of a stream brings into messages, one where the header stays the same."""
+
+    def __init__(self, message: type[R], chunks: Parser[R], max_event_bytes: int) -> None:
+        self._message: type[R] = message
+        self._chunks: Parser[R] = chunks
+        self._events = SseParser(max_event_bytes)
+        #: The start of the body, as long as no event has come of it.
+        self._head: bytes | None = b""
+        #: ``[DONE]`` has come: nothing that follows counts.
+        self.done = False
+
+    def feed(self, data: bytes) -> Iterator[R]:
+        """Yield the messages of one read. Raise GatewayError where it holds an error or no chunk."""
+        try:
+            events = self._events.feed(data)
+        except ValueError as error:
+            raise upstream_failed(
+                "The backend sent a larger event than this gateway takes.", str(error)
+            ) from error
+        if self._head is not None:
+            self._head = None if events else (self._head + data)[:_HEAD_BYTES]
+        return self._messages(events)
+
+    def close(self) -> Iterator[R]:
+        """Yield what the end of the body leaves. Raise GatewayError where it never was a stream."""
+        events = self._events.close()
+        if self._head is not None and not events:
+            detail = f"{len(self._head)} bytes or more without an event"
+            raise error_in(self._head) or upstream_failed("The backend did not answer with a stream.", detail)
+        return self._messages(events)
+
+    def _messages(self, events: list[bytes]) -> Iterator[R]:
+        message = self._message()
+        for event in events:
+            if event.startswith(b"[DONE]"):
+                self.done = True
+                break
+            try:
+                fits = self._append(event, message)
+            except GatewayError:
+                if message.chunks:
+                    yield message
+                raise
+            if not fits:
+                yield message
+                message = self._message()
+                self._append(event, message)
+        if message.chunks:
+            yield message
+
+    def _append(self, event: bytes, message: R) -> bool:
+        """Append an event's chunk. False: it has another header than the message."""
+        if not event:
+            return True
+        # Nearly no event has an error: the look for the word saves the call.
+        if b'"error"' in event and (error := error_in(event)) is not None:
+            raise error
+        try:
+            return self._chunks.parse(event, message)
+        except ValueError as reason:
+            # The event itself holds somebody's messages, which the log must not.
+            raise upstream_failed("The backend sent an event that is no chunk.", str(reason)) from reason
