@@ -8,6 +8,7 @@ import pytest
 
 from portico_core.config import Config, ConfigError, load
 from portico_core.routing import route_rows
+from tests.support.seeds import CONFIG
 
 
 def made(**environ: str) -> Config:
@@ -78,47 +79,9 @@ def test_with_openai_a_name_means_openais_model_first() -> None:
     assert resolved(config, "gpt-4") == ["openai/gpt-4", "ollama/qwen2.5:32b"]
 
 
-SEEDS_CONFIG = """
- {
-  "config": {
-    "default": [
-      {
-        "models": [
-          "gpt-4o",
-          "gpt-4o-mini"
-        ],
-        "api_key": "***",
-        "base_url": "https://api.openai.com/v1"
-      },
-      {
-        "models": [
-          "deepseek-chat",
-          "deepseek-coder"
-        ],
-        "api_key": "***",
-        "base_url": "https://api.deepseek.com/v1"
-      }
-    ]
-  },
-  "azure": [
-    {
-      "models": [
-        "gpt-4o",
-        "gpt-4o-mini"
-      ],
-      "api_key": "***",
-      "base_url": "https://***.openai.azure.com/",
-      "api_version": "2024-02-15-preview",
-      "is_azure": true
-    }
-  ]
-}
-"""
-
-
 def test_config_makes_backends() -> None:
     """An entry is a backend: OpenAI's dialect, or Azure's where it says so."""
-    config = made(CONFIG=SEEDS_CONFIG)
+    config = made(CONFIG=CONFIG)
     assert [(each.name, each.dialect, each.settings.url) for each in config.backends] == [
         ("default-1", "openai", "https://api.openai.com/v1"),
         ("default-2", "openai", "https://api.deepseek.com/v1"),
@@ -139,13 +102,13 @@ def test_config_makes_backends() -> None:
 )
 def test_config_makes_namespaces(name: str, candidates: Sequence[str]) -> None:
     """Inside "config" and beside it; `default/` may be left out."""
-    assert resolved(made(CONFIG=SEEDS_CONFIG), name) == candidates
+    assert resolved(made(CONFIG=CONFIG), name) == candidates
 
 
 @pytest.mark.parametrize("name", ["gpt-5", "azure/gpt-5", "default/gpt-5", "azure/deepseek-chat"])
 def test_config_serves_no_model_that_it_does_not_name(name: str) -> None:
     with pytest.raises(Exception, match="does not exist"):
-        resolved(made(CONFIG=SEEDS_CONFIG), name)
+        resolved(made(CONFIG=CONFIG), name)
 
 
 def test_entries_of_one_model_are_tried_in_order() -> None:
@@ -158,7 +121,7 @@ def test_entries_of_one_model_are_tried_in_order() -> None:
 
 
 def test_config_goes_before_the_single_variables() -> None:
-    config = made(CONFIG=SEEDS_CONFIG, OPENAI_API_KEY="k", OLLAMA_URL="h", GATEWAY_URL="http://g")
+    config = made(CONFIG=CONFIG, OPENAI_API_KEY="k", OLLAMA_URL="h", GATEWAY_URL="http://g")
     assert [each.name for each in config.backends] == ["default-1", "default-2", "azure"]
 
 
@@ -204,7 +167,7 @@ def test_keys_come_from_either_seeds_variables(environ: dict[str, str], keys: li
 
 
 def test_routes_are_told_with_the_variable_that_makes_them() -> None:
-    rows = route_rows(made(CONFIG=SEEDS_CONFIG))
+    rows = route_rows(made(CONFIG=CONFIG))
     assert ("azure/gpt-4o", "azure/gpt-4o", "CONFIG") in rows
     assert ("deepseek-chat", "default-2/deepseek-chat", "CONFIG") in rows
     assert not any(name.startswith("default/") for name, _, _ in rows)
