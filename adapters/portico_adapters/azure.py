@@ -4,14 +4,17 @@ Microsoft's reference, "Azure OpenAI in Foundry Models REST API": the classic su
 in the path and asks for an api-version; the v1 surface is OpenAI's own below /openai/v1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
-from portico.adapter import Limits
+from portico.adapter import Limits, UpstreamCall
+from portico.errors import GatewayError
+from portico.v1.gateway_pb2 import ChatResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._http import Answer
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
 
 
@@ -37,6 +40,14 @@ class AzureAdapter(OpenAIAdapter):
         super().__init__(name, settings, limits)
         self._version = settings.api_version or ""
 
+    async def chat(self, call: UpstreamCall, /) -> ChatResponse:
+        response = await super().chat(call)
+        for choice in response.completion.choices:
+            if not choice.HasField("message"):
+                # The filter may leave out the whole message, which no client expects.
+                choice.message.role = "assistant"
+        return response
+
     async def list_models(self, _headers: Sequence[Header], /) -> Sequence[Model]:
         """Return none: with a key one can list the models that could be deployed, not those that are."""
         return ()
@@ -51,3 +62,19 @@ class AzureAdapter(OpenAIAdapter):
         if version[:1].isdigit():
             return f"/openai/deployments/{quote(model, safe='')}{endpoint}{query}"
         return f"/openai/v1{endpoint}{query}"
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        alive: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        try:
+            return await super()._send(method, path, headers, body, alive)
+        except GatewayError as error:
+            if error.code == "DeploymentNotFound":
+                # To the caller the deployment is the model: OpenAI's code is what clients look for.
+                error.code, error.param = "model_not_found", "model"
+            raise

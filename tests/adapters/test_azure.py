@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from portico.adapter import Adapter, Limits
+from portico.adapter import Upstream as Call
 from portico.errors import ErrorClass, GatewayError
+from portico.openai.responses import render_completion
 from portico.secret import Secret
-from portico.testing.contract import Exchange
+from portico.testing.contract import Exchange, messages_of
 from portico.testing.upstream import Answerer, Upstream
 from portico.testing.upstream_contract import UpstreamContract
 from portico.testing.wire import answer, streamed
+from portico.v1.completions_pb2 import TextCompletionParams, TextInput
+from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico_adapters.azure import AzureAdapter, AzureSettings
 from tests.adapters.openai_tools import CALL, WIRE
 
@@ -96,6 +100,67 @@ async def test_errors_mean_what_azure_means(
     assert (caught.value.error_class, caught.value.http_status) == (error_class, told)
     if status == 429:
         assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize("way", [AzureAdapter.chat, messages_of], ids=["unstreamed", "streamed"])
+async def test_a_deployment_that_does_not_exist_is_a_model_that_does_not(way: Any) -> None:
+    """By OpenAI's code, and naming the member that is wrong."""
+    refusal = (
+        b'{"error":{"type":"invalid_request_error","code":"DeploymentNotFound","message":"No such one."}}'
+    )
+    async with backend(answer(refusal, 404), api_version="2024-10-21") as (adapter, _):
+        with pytest.raises(GatewayError, match="No such one") as caught:
+            await way(adapter, CALL)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+async def test_azure_may_ask_for_a_repeat_at_once() -> None:
+    """Milliseconds, 0 of them too, go before the seconds beside them."""
+    limits = [("retry-after", "1"), ("retry-after-ms", "0")]
+    refusal = answer(b'{"error":{"code":"RateLimitReached","message":"Later."}}', 429, limits)
+    async with backend(refusal) as (adapter, _):
+        with pytest.raises(GatewayError) as caught:
+            await adapter.chat(CALL)
+    assert (caught.value.retry_after, caught.value.code) == (0.0, "rate_limit_exceeded")
+
+
+async def test_an_answer_that_the_filter_took_away_has_a_message_all_the_same() -> None:
+    """Without content, as clients expect it; what the filter says of it stays."""
+    filtered = (
+        b'{"id":"c","choices":[{"index":0,"finish_reason":"content_filter",'
+        b'"content_filter_results":{"hate":{"filtered":true}}}]}'
+    )
+    async with backend(answer(filtered)) as (adapter, _):
+        response = await adapter.chat(CALL)
+    (choice,) = json.loads(render_completion(response.completion))["choices"]
+    assert choice == {
+        "index": 0,
+        "message": {"role": "assistant", "content": None, "refusal": None},
+        "logprobs": None,
+        "finish_reason": "content_filter",
+        "content_filter_results": {"hate": {"filtered": True}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        ("2024-10-21", "/openai/deployments/gpt-4o-mini/{}?api-version=2024-10-21"),
+        (None, "/openai/v1/{}"),
+    ],
+)
+async def test_text_and_embeddings_are_found_alike(version: str | None, path: str) -> None:
+    """Beside chat, on either surface."""
+    text = b'{"id":"t","choices":[{"index":0,"text":"hi","finish_reason":"stop"}]}'
+    vectors = b'{"data":[{"index":0,"embedding":[0.5]}]}'
+    async with backend(answer(text), answer(vectors), api_version=version) as (adapter, upstream):
+        texts = TextCompletionParams(prompt=TextInput(text="x"))
+        completed = await adapter.complete(Call(texts, "gpt-4o-mini"))
+        embedded = await adapter.embed(Call(EmbeddingParams(input=TextInput(text="x")), "gpt-4o-mini"))
+    assert completed.completion.choices[0].text == "hi"
+    assert embedded.embeddings.data[0].doubles.values == [0.5]
+    paths = [request.path for request in upstream.requests]
+    assert paths == [path.format("completions"), path.format("embeddings")]
 
 
 async def test_no_models_are_listed_as_no_key_can_list_deployments() -> None:

@@ -14,6 +14,7 @@ import pytest
 from portico.errors import from_upstream
 from tests.support.corpus import Case, cases, parametrize
 from tests.support.gateway import Gateway, serve
+from tests.support.meaning import streamed, whole
 from tests.support.replay import replay
 
 CHUNKINGS = {"whole": "all", "pieces": "64", "bytes": "byte"}
@@ -77,44 +78,10 @@ def _outcome(base_url: str, model: str, stream: bool) -> Any:
     with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30) as sdk:
         try:
             if not stream:
-                return _whole(sdk.chat.completions.create(**asked))
+                return whole(sdk.chat.completions.create(**asked))
             chunks = list(
                 sdk.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
             )
-            return _streamed(chunks)
+            return streamed(chunks)
         except openai.APIStatusError as error:
             return {"status": error.status_code}
-
-
-def _whole(completion: Any) -> Any:
-    answer = _bare(completion.to_dict(warnings=False))
-    answer.pop("model", None)
-    return answer
-
-
-def _streamed(chunks: list[Any]) -> Any:
-    """Return what no cutting changes: the pieces of the choices in order, and the last usage."""
-    usage: Any = None
-    pieces = []
-    for chunk in chunks:
-        told = _bare(chunk.to_dict(warnings=False))
-        usage = told.get("usage", usage)
-        for choice in told.get("choices", []):
-            delta = choice.get("delta", {})
-            delta.pop("role", None)
-            if not delta.get("content", True):
-                del delta["content"]
-            if not delta:
-                choice.pop("delta", None)
-            if choice.keys() - {"index"}:
-                pieces.append(choice)
-    return {"pieces": pieces, "usage": usage}
-
-
-def _bare(value: Any) -> Any:
-    """Drop nulls and empty lists: they mean the same as absent."""
-    if isinstance(value, dict):
-        return {key: _bare(inner) for key, inner in value.items() if inner is not None and inner != []}
-    if isinstance(value, list):
-        return [_bare(inner) for inner in value]
-    return value
