@@ -8,7 +8,9 @@ from tornado.web import Application, RequestHandler
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
 from portico.gateway import Gateway
 from portico_facade.chat import ChatCompletions
+from portico_facade.completions import Completions
 from portico_facade.config import Settings
+from portico_facade.embeddings import Embeddings
 from portico_facade.handler import Handler, log_access
 from portico_facade.health import Health, Livez, Readyz
 from portico_facade.models import Model, Models
@@ -18,6 +20,8 @@ from portico_facade.upload import Upload
 
 _ROUTES: Final[list[tuple[str, type[Handler]]]] = [
     (r"/v1/chat/completions", ChatCompletions),
+    (r"/v1/completions", Completions),
+    (r"/v1/embeddings", Embeddings),
     (r"/v1/models/?", Models),
     (r"/v1/models/(.+)", Model),
     (r"/health", Health),
@@ -32,8 +36,8 @@ _NAMES: Final[dict[type[Handler], str]] = {
 }
 
 _WHERE: Final = (
-    "Portico serves POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model} and GET /health;"
-    " an SDK's base_url ends in /v1."
+    "Portico serves POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models,"
+    " GET /v1/models/{model} and GET /health; an SDK's base_url ends in /v1."
 )
 
 
