@@ -72,7 +72,7 @@ class Keys:
         return self._digest(shown) in self._principals
 
     def _digest(self, key: str) -> bytes:
-        return hashlib.blake2b(key.encode(), key=self._pepper, digest_size=32).digest()
+        return hashlib.blake2b(key.encode(errors="surrogatepass"), key=self._pepper, digest_size=32).digest()
 
 
 def _bearer(authorization: str) -> str:

@@ -42,6 +42,7 @@ async def test_the_gateway_gets_parameters_headers_and_key(portico: Facade, gate
         CHAT,
         ask(temperature=0.5),
         authorization="Bearer key",
+        x_portico_key="ours",
         x_tenant="käse",
         connection="x-hop",
         x_hop="1",
@@ -56,7 +57,7 @@ async def test_the_gateway_gets_parameters_headers_and_key(portico: Facade, gate
         Header(name="x-tenant", value="käse".encode("latin-1")),
     ]
     assert call.context.request_id == "r-1"
-    assert call.context.authorization == "Bearer key"
+    assert (call.context.key, call.context.authorization) == ("ours", "Bearer key")
     assert call.context.traceparent == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

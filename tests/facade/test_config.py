@@ -73,6 +73,8 @@ def test_the_other_sections_are_neither_checked_nor_interpolated(file: Path) -> 
         ("127.0.0.1:9000", {"HOST": "::1", "PORT": "80"}, "[::1]:80"),
         ("127.0.0.1:9000", {"HOST": "", "PORT": ""}, "127.0.0.1:9000"),
         ("unix:/run/portico.sock", {"PORT": "80"}, "0.0.0.0:80"),
+        ("127.0.0.1:9000", {"CHATGPT_API_PORT": "3111"}, "127.0.0.1:3111"),
+        ("127.0.0.1:9000", {"CHATGPT_API_PORT": "3111", "PORT": "80"}, "127.0.0.1:80"),
     ],
 )
 def test_host_and_port_of_the_environment_go_before_the_file(
@@ -80,7 +82,9 @@ def test_host_and_port_of_the_environment_go_before_the_file(
 ) -> None:
     """Platforms tell a program its port in this way."""
     assert read(file, f"http: {{listen: '{listen}'}}", **environ).listen == expected
-    assert load(None, environ).listen.endswith(environ.get("PORT") or "8000")
+    assert load(None, environ).listen.endswith(
+        environ.get("PORT") or environ.get("CHATGPT_API_PORT") or "8000"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Final
 _OURS: Final = (
     *("PORT", "HOST", "LOG_LEVEL", "CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL"),
     *("GATEWAY_URL", "AGENT_ID", "CHATGPT_API_PORT", "API_KEYS", "ENABLE_AUTH", "API_KEY_SECRET"),
-    "ALLOWED_MODELS",
+    *("ALLOWED_MODELS", "LOG_DIR", "WORKERS"),
 )
 
 
