@@ -105,3 +105,16 @@ def test_a_client_that_leaves_stops_the_backend_of_the_far_gateway(tmp_path: Pat
         with front.sdk().chat.completions.create(model="story", messages=HELLO, stream=True) as stream:
             next(stream)
         behind.process.wait_for("outcome=cancelled", timeout=2)
+
+
+def test_one_variable_leads_to_another_gateway(tmp_path: Path) -> None:
+    """GATEWAY_URL with grpc:// makes the whole configuration."""
+    far, near = tmp_path / "far", tmp_path / "near"
+    for folder in (far, near):
+        folder.mkdir()
+    with (
+        serve(cwd=far) as behind,
+        serve(env={"GATEWAY_URL": f"grpc://{behind.grpc}/"}, cwd=near) as front,
+    ):
+        answer = front.sdk().chat.completions.create(model="dummy/echo-1", messages=HELLO)
+        assert answer.choices[0].message.content == "tell me"

@@ -9,7 +9,7 @@ from portico.adapter import Limits, UpstreamCall
 from portico_adapters.remote_portico import RemotePorticoAdapter, RemotePorticoSettings
 from portico_core.config import Backend, Config, Grpc, Timeouts
 from portico_core.gateway import RoutingGateway
-from portico_core.routing import Routes
+from portico_core.routing import Candidate, Route, Routes
 from portico_core.server import Server
 from tests.support.core import direct, params
 
@@ -49,6 +49,8 @@ def leading_to(
 ) -> Config:
     """Return a configuration with a backend ``name``, which is another core, before ``more``.
 
+    Model ``round`` is that core's ``round``.
+
     ``models`` None: the other core is asked for them, from the start on.
     """
     backend = Backend(
@@ -61,7 +63,8 @@ def leading_to(
         place="",
     )
     backends = (backend, *more)
-    return Config(Grpc(), backends, Routes([], [each.name for each in backends]))
+    routes = Routes([Route("round", (Candidate(name, "round"),))], [each.name for each in backends])
+    return Config(Grpc(), backends, routes)
 
 
 def call(model: str = "m", **more: Any) -> UpstreamCall:

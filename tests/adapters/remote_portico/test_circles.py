@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,19 +44,23 @@ def _hops(count: bytes) -> list[Header]:
     return [Header(name="x-portico-hops", value=count)]
 
 
-async def test_a_call_in_a_circle_is_refused() -> None:
+async def _chat(adapter: Adapter) -> object:
+    return await adapter.chat(call("round"))
+
+
+async def _stream(adapter: Adapter) -> object:
+    return await messages_of(adapter, call("round"))
+
+
+@pytest.mark.parametrize("way", [_chat, _stream])
+async def test_a_call_in_a_circle_is_refused(way: Callable[[Adapter], Awaitable[object]]) -> None:
     """It names the circle, and no gateway on the way tries anything else."""
     async with in_a_circle(Upstream()) as (here, _), calling(here) as adapter:
-        for way in (adapter.chat(call("there/here/there/here/there/here/m")), _read(adapter)):
-            with pytest.raises(GatewayError, match="lead in a circle") as caught:
-                await way
-            error = caught.value
-            assert (error.error_class, error.http_status) == (ErrorClass.CALLER, 400)
-            assert (error.code, error.param) == ("gateway_loop", "model")
-
-
-async def _read(adapter: Adapter) -> object:
-    return await messages_of(adapter, call("there/here/there/here/there/here/m"))
+        with pytest.raises(GatewayError, match="lead in a circle") as caught:
+            await way(adapter)
+    error = caught.value
+    assert (error.error_class, error.http_status) == (ErrorClass.CALLER, 400)
+    assert (error.code, error.param) == ("gateway_loop", "model")
 
 
 async def test_as_many_gateways_as_are_allowed_serve() -> None:
@@ -102,6 +106,8 @@ async def test_the_list_of_models_in_a_circle_is_bounded(monkeypatch: pytest.Mon
         monkeypatch.setattr(f"portico_core.catalog.{pause}", 0.0)
     upstream = Upstream(models=[Model(id="x")])
     grown = {"own/x", "there/here/own/x", "there/here/there/here/own/x"}
+    grown |= {"round", "there/round", "there/here/round", "there/here/there/round"}
+    grown |= {"there/here/there/here/round"}
     async with (
         in_a_circle(upstream, models=None) as (here, _),
         asyncio.timeout(PATIENCE),
