@@ -11,7 +11,7 @@ from tests.support.gateway import serve
 from tests.support.processes import portico
 
 
-@pytest.mark.parametrize("command", ["", "serve", "core", "facade", "check", "chat"])
+@pytest.mark.parametrize("command", ["", "serve", "core", "facade", "check", "models", "status", "chat"])
 def test_help_is_a_manual(command: str) -> None:
     """Every command explains itself without needing anything."""
     with portico(*command.split(), "--help") as process:

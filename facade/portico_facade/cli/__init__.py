@@ -1,13 +1,12 @@
 """The ``portico`` command: the one place that wires the wings together."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import portico
-from portico_facade.cli import chat, check, core, facade, serve
+from portico_facade.cli import chat, check, core, facade, logs, models, serve, status
 from portico_facade.cli.common import UsageError
 from portico_facade.cli.environment import read_env_file
 
@@ -19,7 +18,9 @@ internal services dial the gRPC core with the stubs.
   portico core                     the gRPC routing core alone
   portico facade --core HOST:PORT  the HTTP facade alone, in front of a core elsewhere
   portico check                    validate the configuration and print its routes
-  portico chat "hello"             talk to a running core
+  portico models                   the models that a running gateway serves
+  portico status                   how its backends are doing
+  portico chat "hello"             talk to it
 
 With nothing configured the gateway serves dummy/echo-1 and dummy/story-1, which
 need no key and no server.
@@ -30,6 +31,7 @@ environment, to which a file .env in this folder adds:
   HOST, PORT   where the facade listens (over the file's `http`); default 0.0.0.0 and 8000
   API_KEYS     keys, separated by commas, one of which every caller must show
   LOG_LEVEL    debug, info (default), warning or error; message texts are logged at debug only
+  LOG_DIR      a folder for log files instead of stderr: DIR/facade/access.log, DIR/core/portico.log, …
 
 Without a configuration file CONFIG, OPENAI_API_KEY, OPENAI_BASE_URL, OLLAMA_URL and GATEWAY_URL make the
 backends; .env.example and docs/configuration.md tell of all variables.
@@ -38,7 +40,10 @@ exit status: 0 after a clean end or drain, 1 when something failed, 2 for wrong 
 """
 
 # One module per command: its name, and what it adds to the parser.
-_COMMANDS = (serve, core, facade, check, chat)
+_COMMANDS = (serve, core, facade, check, models, status, chat)
+
+# The commands whose logs may go to files; the others are for people, who read stderr.
+_SERVERS = ("serve", "core", "facade")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"portico {portico.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     for command in _COMMANDS:
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         read_env_file()
-        _log(os.environ.get("LOG_LEVEL", "info"))
+        logs.configure(os.environ, options.command if options.command in _SERVERS else "")
         status: int = options.run(options)
     except UsageError as error:
         print(f"portico: {error}", file=sys.stderr)
@@ -71,12 +76,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     return status
-
-
-def _log(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise UsageError(f"LOG_LEVEL is {level!r}; set it to debug, info, warning or error")
-    logging.basicConfig(
-        level=number, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s %(message)s"
-    )

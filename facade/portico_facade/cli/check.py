@@ -2,11 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portico_facade.cli.common import UsageError, add_config, config_path
+from portico_facade.cli.common import UsageError, add_config, config_path, table
 from portico_facade.cli.environment import make_up_key
 
 if TYPE_CHECKING:
@@ -59,13 +58,3 @@ def _doors(config: "core_config.Config") -> str:
     )
     allowed = config.routes.allowed
     return need if allowed is None else f"{need}, and may ask for {', '.join(allowed) or 'nothing'}"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows of texts out in columns."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    lines = (
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        for row in (heads, *rows)
-    )
-    return "\n".join(line.rstrip() for line in lines)

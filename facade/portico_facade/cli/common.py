@@ -6,9 +6,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from portico.client import Client
 
 #: Read when --config is not given and the file is there.
 DEFAULT_CONFIG: Final = Path("portico.yaml")
@@ -39,8 +42,57 @@ def config_path(options: argparse.Namespace) -> Path | None:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
 
 
+def add_core(parser: argparse.ArgumentParser) -> None:
+    """Add to a command how it reaches a running core."""
+    parser.add_argument(
+        "--grpc",
+        default="localhost:50051",
+        metavar="TARGET",
+        help="the core: HOST:PORT, unix:/PATH or dns:///NAME:PORT (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="a key for the gateway, where it asks for one (default: PORTICO_API_KEY of the environment)",
+    )
+
+
+def api_key(options: argparse.Namespace) -> str | None:
+    """Return the key to show to a gateway."""
+    return options.api_key or os.environ.get("PORTICO_API_KEY")
+
+
+def ask_core(options: argparse.Namespace, ask: Callable[["Client"], int], timeout: float | None = 10) -> int:
+    """Call a running core; tell why it failed and return 1 where it did. ``timeout``: seconds per call."""
+    from portico.client import APIError, Client, UnavailableError
+
+    try:
+        with Client(options.grpc, api_key=api_key(options), timeout=timeout) as client:
+            return ask(client)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except APIError as error:
+        where = f" ({options.grpc})" if isinstance(error, UnavailableError) else ""
+        print(f"portico: {error}{where}", file=sys.stderr)
+        return 1
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay rows of texts out in columns."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = (
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        for row in (heads, *rows)
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def run(main: Coroutine[Any, Any, None]) -> int:
     """Run a server's coroutine to its end on the fastest event loop that is installed."""
+    from prometheus_client import disable_created_metrics
+
+    # When a counter began is a second series for each, and no dashboard asks for it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     if os.environ.get(SUPERVISED):
         _end_with_parent()
     try:

@@ -1,0 +1,24 @@
+"""Log files of a running gateway."""
+
+from pathlib import Path
+
+from tests.support.gateway import serve
+
+
+def test_each_process_logs_into_its_own_folder(tmp_path: Path) -> None:
+    """A request stands in the access logs of both halves under one id; stderr stays empty of it."""
+    with serve(env={"LOG_DIR": str(tmp_path / "logs")}, cwd=tmp_path) as gateway:
+        answer = gateway.sdk().chat.completions.with_raw_response.create(
+            model="dummy/echo-1", messages=[{"role": "user", "content": "a secret"}]
+        )
+        assert gateway.process.stop() == 0
+        request_id = answer.headers["x-request-id"]
+    for role in ("facade", "core"):
+        [line] = (tmp_path / "logs" / role / "access.log").read_text(encoding="utf-8").splitlines()
+        assert f"request_id={request_id}" in line
+    assert request_id not in gateway.process.output
+    everything = "".join(
+        file.read_text(encoding="utf-8") for file in (tmp_path / "logs").rglob("*") if file.is_file()
+    )
+    assert "a secret" not in everything
+    assert {each.name for each in (tmp_path / "logs").iterdir()} == {"serve", "core", "facade"}
