@@ -120,6 +120,7 @@ class Attempt:
             where = line(request_id=request_id, candidate=self.candidate)
             _log.error("adapter raised %s", where, exc_info=error)
             return internal(repr(error))
+        self.backend.redact(error)
         _log.log(
             logging.INFO if error.error_class is ErrorClass.CALLER else logging.WARNING,
             "attempt failed %s",

@@ -6,6 +6,7 @@ from portico.adapter import Adapter, Limits, ListsByCaller
 from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus
 from portico_core import config
+from portico_core.redaction import redact, secrets_in
 
 # Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING = 0.2
@@ -23,9 +24,14 @@ class Backend:
         self.adapter: Adapter = settings.adapter(
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
+        self._secrets = secrets_in(settings.settings)
         #: Whether it may list other models to other callers.
         self.lists_by_caller = isinstance(self.adapter, ListsByCaller) and self.adapter.lists_by_caller
         self._status = BackendStatus(name=self.name, dialect=self.dialect)
+
+    def redact(self, error: GatewayError) -> None:
+        """Take the backend's own keys out of its error, should it have repeated them."""
+        redact(error, self._secrets)
 
     def status(self) -> BackendStatus:
         """Return how it has been doing, as it is now: a copy."""

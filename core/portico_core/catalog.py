@@ -11,7 +11,7 @@ from portico.errors import GatewayError, internal, upstream_silent
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core.backends import Backend
-from portico_core.routing import first_to_list
+from portico_core.routing import STAR, first_to_list
 from portico_core.telemetry import line
 
 _log: Final = logging.getLogger("portico.catalog")
@@ -53,10 +53,11 @@ class _Listing:
         """Return the list for one caller; raise GatewayError."""
         try:
             async with asyncio.timeout(patience):
-                return [model for model in await self.backend.adapter.list_models(headers) if model.id]
+                return _servable(await self.backend.adapter.list_models(headers))
         except TimeoutError:
             raise upstream_silent("The backend did not list its models in time.") from None
-        except GatewayError:
+        except GatewayError as error:
+            self.backend.redact(error)
             raise
         except Exception as error:
             _log.exception("adapter raised %s", line(backend=self.backend.name))
@@ -67,12 +68,13 @@ class _Listing:
         try:
             async with asyncio.timeout(_PATIENCE):
                 models = await self.backend.adapter.list_models(())
-            self.models = [model for model in models if model.id]
+            self.models = _servable(models)
             self.known, self._failing, pause = True, False, _FRESH
             self._changed()
         except TimeoutError:
             self._complain(f"no answer within {_PATIENCE:g} s")
         except GatewayError as error:
+            self.backend.redact(error)
             self._complain(error.detail or error.message)
         except Exception:
             _log.exception("adapter raised %s", line(backend=self.backend.name))
@@ -85,6 +87,11 @@ class _Listing:
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
         _log.log(level, "cannot list models %s", line(backend=self.backend.name, reason=reason))
+
+
+def _servable(models: Iterable[Model]) -> list[Model]:
+    """Leave out what cannot be asked for by its name: wildcards, and names that would break a log line."""
+    return [model for model in models if model.id and model.id.isprintable() and STAR not in model.id]
 
 
 @dataclass(slots=True)

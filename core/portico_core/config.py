@@ -197,7 +197,9 @@ def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> B
         raise node.error("dialect is missing", f"Add `dialect: …`, one of {', '.join(sorted(adapters))}.")
     dialect = members["dialect"].text()
     if dialect not in adapters:
-        raise members["dialect"].error(f"no adapter speaks {dialect}", did_you_mean(dialect, adapters))
+        raise members["dialect"].error(
+            f"no adapter speaks {members['dialect'].found}", did_you_mean(dialect, adapters)
+        )
     try:
         adapter = adapters[dialect]()
     except ImportError as error:
@@ -211,6 +213,8 @@ def _backend(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) -> B
     with mistakes:
         if "models" in members and not members["models"].absent:
             models = value(tuple[str, ...], members["models"])
+            if not all(model.isprintable() and model and STAR not in model for model in models):
+                raise members["models"].error("a name is empty, or holds a * or a control character")
     mistakes.report()
     return Backend(name, dialect, adapter, settings, dataclasses.replace(timeouts, **own), models, node.place)
 
@@ -244,7 +248,10 @@ def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:
     if not backend or not model:
         raise node.error(f"expected BACKEND/MODEL, found {node.found}")
     if backend not in backends:
-        raise node.error(f"no backend is called {backend}", did_you_mean(backend, backends))
+        # As it is written, not as variables fill it in: one may hold a key.
+        raise node.error(
+            f"no backend is called {node.found.partition('/')[0]}", did_you_mean(backend, backends)
+        )
     if model != STAR and STAR in model and STAR not in name:
         raise node.error(f"the * in {model} stands for nothing, as {name} has none")
     return Candidate(backend, model)
@@ -268,7 +275,7 @@ def _namespace(name: str, node: Node, models: Mapping[str, tuple[str, ...] | Non
     backends = [each.text() for each in nodes]
     for each, backend in zip(nodes, backends, strict=True):
         if backend not in models:
-            raise each.error(f"no backend is called {backend}", did_you_mean(backend, models))
+            raise each.error(f"no backend is called {each.found}", did_you_mean(backend, models))
     if name in models and name not in backends:
         raise node.error("is the name of a backend that is not in it", "Rename one of the two.")
     return tuple(Member(backend, models[backend]) for backend in backends)

@@ -4,6 +4,7 @@ read what travels beside the request, call the gateway, map the error, fill in t
 
 # ruff: noqa: N802 - names and arguments are the contract's
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -105,9 +106,11 @@ class _Rpc:
         if error is None:
             self._rpc.set_trailing_metadata(self._trailers())
             return
-        if not isinstance(error, Exception) or isinstance(error, aio.BaseError):
-            # The caller is gone, or the connection is: there is nobody to tell.
+        if not isinstance(error, Exception) or isinstance(error, aio.AbortError):
             return
+        if isinstance(error, aio.BaseError):
+            # A write that found the connection gone: there is nobody to tell, and nothing to mend.
+            raise asyncio.CancelledError from None
         if not isinstance(error, GatewayError):
             # Left alone, gRPC would show the exception to the caller.
             _log.error("rpc failed request_id=%s", self._call.request_id, exc_info=error)

@@ -65,7 +65,8 @@ def log(call: Call, made: Receipt) -> None:
             outcome=Outcome.Name(made.outcome).removeprefix("OUTCOME_").lower(),
             status=error.http_status if error is not None else None,
             code=error.code if error is not None else None,
-            detail=error.detail if error is not None else None,
+            # An attempt's line tells the detail; this is for what fails outside of one.
+            detail=error.detail if error is not None and not call.attempts else None,
             first_content_ms=round(made.first_content_ms, 1) if made.HasField("first_content_ms") else None,
             duration_ms=round(made.duration_ms, 1),
             prompt_tokens=usage.prompt_tokens if usage.HasField("prompt_tokens") else None,

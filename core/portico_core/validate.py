@@ -6,6 +6,7 @@ Ranges and combinations are left to the backends: they differ, and grow.
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cache
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +57,7 @@ def check_chat(params: ChatCompletionParams) -> None:
     for index, message in enumerate(params.messages):
         if not message.role:
             raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
+    _check_numbers(params)
     _check_all_extra(params)
 
 
@@ -63,6 +65,7 @@ def check_complete(params: TextCompletionParams) -> None:
     """Raise 400 where the request lacks what it must have, or hides what has a field."""
     _check_model(params.model)
     _check_input(params.prompt, "prompt")
+    _check_numbers(params)
     _check_all_extra(params)
 
 
@@ -85,6 +88,14 @@ def _check_input(given: TextInput, name: str) -> None:
     members = _LISTS.get(form)
     if members is not None and not getattr(getattr(given, form), members):
         raise invalid_request(f"{name} must not be an empty list.", name)
+
+
+def _check_numbers(params: Message) -> None:
+    """Refuse what JSON cannot say: only a caller of gRPC can send it."""
+    for field, value in params.ListFields():
+        numbers = value.values() if field.name == "logit_bias" else (value,)
+        if not all(isfinite(number) for number in numbers if isinstance(number, float)):
+            raise invalid_request(f"{field.name} must be a finite number.", field.name)
 
 
 def _check_all_extra(params: Message) -> None:

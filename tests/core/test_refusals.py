@@ -43,6 +43,8 @@ REFUSED = {
     "a message without a role": Case(
         hiding(messages=[ChatMessage(content="x")]), refused("messages[1].role")
     ),
+    "a number that JSON cannot say": Case(hiding(temperature=float("nan")), refused("temperature")),
+    "an endless bias": Case(hiding(logit_bias={"1": float("inf")}), refused("logit_bias")),
     "a stream without messages": Case(
         StreamRequest(params=ChatCompletionParams(model="m")), refused("messages"), {"a": [[]]}
     ),

@@ -55,9 +55,9 @@ def _url(text: str) -> Url | None:
         port = parts.port
     except ValueError:
         return None
-    # A key in the URL would end up in logs and error messages.
-    clean = parts.hostname and port != 0 and "@" not in parts.netloc and not re.search(r"\s", text)
-    return text if clean and parts.scheme in {"http", "https"} else None
+    # A key in the URL would end up in logs; what follows ? or # would end up before the paths added here.
+    extra = "@" in parts.netloc or "?" in text or "#" in text or re.search(r"\s", text)
+    return text if parts.hostname and port != 0 and not extra and parts.scheme in {"http", "https"} else None
 
 
 def address(text: str) -> Address | None:
@@ -109,5 +109,8 @@ def scalar(node: Node, kind: object) -> object:
         raise node.error(f"expected {expected}, found {node.found}")
     result = reader(node.text())
     if result is None:
+        if kind is Url and re.search("[@?#]", node.found):
+            # Not told as it stands: what there is too much of may be a password.
+            raise node.error("is more than scheme, host, port and path", "A key belongs into `api_key`.")
         raise node.error(f"expected {expected}, found {node.found}")
     return result
