@@ -98,7 +98,6 @@ def _single_variables(environ: Mapping[str, str], made: "_Document") -> None:
             made.variables[name] = variable
     if order:
         made.namespaces["default"] = order
-        made.default = [f"{each}/*" for each in order]
         made.variables["default"] = made.variables[order[0]]
 
 
@@ -145,7 +144,6 @@ class _Document:
     backends: dict[str, dict[str, Any]] = field(default_factory=dict)
     namespaces: dict[str, list[str]] = field(default_factory=dict)
     models: dict[str, list[str]] = field(default_factory=dict)
-    default: list[str] = field(default_factory=list)
     #: Backend, namespace or model -> the variable that makes it.
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -166,8 +164,6 @@ class _Document:
             lines += [
                 (f"  {_json(name)}: {_json(each)}", self.variables[name]) for name, each in members.items()
             ]
-        if self.default:
-            lines.append((f"default: {_json(self.default)}", self.variables["default"]))
         texts, places = zip(*lines, strict=True)
         return parse("\n".join(texts), "the environment", environ, places)
 

@@ -7,7 +7,7 @@ A name resolves by the first of these that applies:
 3. it fits a name with a ``*``: the one with the most other characters, of equals the first;
 4. the namespace ``default`` has it;
 5. a backend that is in no other namespace lists it, in the order of the configuration;
-6. the default.
+6. the default, or where there is none the backends of the namespace ``default`` that take any name.
 
 ``default/model`` is the same as ``model``.
 """
@@ -175,7 +175,12 @@ class Routes:
             return (Candidate(listed[name], name),)
         if self.default is not None and name:
             return self.default.candidates(name)
-        raise unknown_model(name)
+        # What another namespace does not have is not meant for this one.
+        if name and name.partition("/")[0] not in self.namespaces:
+            candidates = self._of_namespace(DEFAULT, name)
+        if not candidates:
+            raise unknown_model(name)
+        return candidates
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -228,8 +233,17 @@ def route_rows(config: "Config") -> list[tuple[str, str, str]]:
             for backend in backends
             if backend.models is None and routes.bare(backend.name)
         ),
-        *([("(any other)", *_row(routes.default)[1:])] if routes.default else []),
+        *_any_other(routes, places),
     ]
+
+
+def _any_other(routes: Routes, places: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    if routes.default is not None:
+        return [("(any other)", *_row(routes.default)[1:])]
+    takers = [member.backend for member in routes.namespaces.get(DEFAULT, ()) if member.models is None]
+    return (
+        [("(any other)", ", ".join(f"{each}/{STAR}" for each in takers), places[takers[0]])] if takers else []
+    )
 
 
 def _models_of(members: Sequence[Member]) -> list[str]:

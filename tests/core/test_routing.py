@@ -169,6 +169,8 @@ NAMESPACED = Routes(
         ("lone/x", ["lone/x"]),
         ("east/x", ["east/x"]),
         ("default/seen", ["any/seen"]),
+        ("x/y", ["any/x/y"]),
+        ("default/a", ["any/a"]),
     ],
 )
 def test_a_namespace_stands_for_those_of_its_backends_that_have_the_model(
@@ -178,7 +180,7 @@ def test_a_namespace_stands_for_those_of_its_backends_that_have_the_model(
     assert [str(each) for each in NAMESPACED.resolve(name, {"seen": "any"})] == candidates
 
 
-@pytest.mark.parametrize("name", ["azure/x", "x", "default/x", "a"])
+@pytest.mark.parametrize("name", ["azure/x", "azure/", "default/azure/x", "default/", ""])
 def test_a_namespace_serves_no_model_that_none_of_its_backends_has(name: str) -> None:
     with pytest.raises(GatewayError):
         NAMESPACED.resolve(name, {})
