@@ -7,7 +7,15 @@ import pytest
 from portico.errors import GatewayError
 from portico.gateway import CallContext
 from portico.secret import Secret
-from portico.v1.gateway_pb2 import ChatRequest, GetModelRequest, GetStatusRequest, ListModelsRequest
+from portico.v1.gateway_pb2 import (
+    ChatRequest,
+    CompleteRequest,
+    EmbedRequest,
+    GetModelRequest,
+    GetStatusRequest,
+    ListModelsRequest,
+    StreamCompleteRequest,
+)
 from portico.v1.headers_pb2 import Header
 from portico_core.config import Config
 from portico_core.keys import Key, Keys
@@ -72,6 +80,9 @@ async def test_a_refused_call_reaches_no_backend(binding: str) -> None:
             for call in (
                 lambda context: gateway.chat(ask(), context),
                 lambda context: anext(gateway.stream(ask_stream(), context)),
+                lambda context: gateway.complete(CompleteRequest(), context),
+                lambda context: anext(gateway.stream_complete(StreamCompleteRequest(), context)),
+                lambda context: gateway.embed(EmbedRequest(), context),
                 lambda context: gateway.list_models(ListModelsRequest(), context),
                 lambda context: gateway.get_model(GetModelRequest(id="m"), context),
             ):
