@@ -121,7 +121,7 @@ class RemotePorticoAdapter:
         try:
             listed = await self._gateway().list_models(request, context)
         except GatewayError as error:
-            raise _seen_from_here(error, context) from error
+            raise _seen_from_here(error, context) from None
         return [model for model in listed.models if _one_hop_on(model)]
 
     async def aclose(self) -> None:
@@ -167,7 +167,7 @@ class RemotePorticoAdapter:
         try:
             response = await method(request, context)
         except GatewayError as error:
-            raise _seen_from_here(error, context) from error
+            raise _seen_from_here(error, context) from None
         call.alive()
         return response
 
@@ -181,7 +181,7 @@ class RemotePorticoAdapter:
                     call.alive()
                     yield response
         except GatewayError as error:
-            raise _seen_from_here(error, context) from error
+            raise _seen_from_here(error, context) from None
 
 
 def _seen_from_here(error: GatewayError, context: CallContext) -> GatewayError:

@@ -150,6 +150,7 @@ async def test_errors_of_a_backend_come_unchanged(way: str, given: GatewayError)
         assert getattr(error, name) == getattr(given, name), name
     assert list(error.headers) == list(given.headers)
     assert error.upstream_status == given.http_status
+    assert error.__cause__ is None, "an error that is its own cause"
 
 
 async def test_an_error_ends_a_stream_behind_what_came_before_it() -> None:
