@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -183,3 +184,14 @@ def test_a_model_that_comes_to_be_listed_gets_a_label() -> None:
     assert labels.label("b/new") == "other"
     lists.become(("b", "new"))
     assert labels.label("b/new") == "b/new"
+
+
+async def test_every_metric_is_documented() -> None:
+    """By the name that it has in a query."""
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    async with direct(config({"a": Upstream()})) as gateway:
+        registry = gateway.metrics.registry
+    suffixes = {"counter": "_total", "info": "_info"}
+    names = {metric.name + suffixes.get(metric.type, "") for metric in registry.collect()}
+    assert [name for name in sorted(names) if name.startswith("portico_") and f"`{name}`" not in text] == []
+    assert len(names) > 5

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -120,3 +121,13 @@ def test_statuses_are_counted_by_their_class(status: int, counted: str) -> None:
     metrics.ended("/x", "GET", status, seconds=1, first_byte=None, streamed=False, error=None)
     labels = {"route": "/x", "method": "GET", "status": counted}
     assert metrics.registry.get_sample_value("portico_http_requests_total", labels) == 1
+
+
+def test_every_metric_is_documented() -> None:
+    """By the name that it has in a query."""
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    registry = Metrics(lambda: 0).registry
+    suffixes = {"counter": "_total", "info": "_info"}
+    names = {metric.name + suffixes.get(metric.type, "") for metric in registry.collect()}
+    assert [name for name in sorted(names) if name.startswith("portico_") and f"`{name}`" not in text] == []
+    assert len(names) > 5

@@ -15,7 +15,7 @@ from typing import Final
 
 #: What a developer's own environment may hold, and a gateway under test must not see.
 _OURS: Final = (
-    *("PORT", "HOST", "LOG_LEVEL", "CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL"),
+    *("PORT", "HOST", "LOG_LEVEL", "LOG_DIR", "CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL"),
     *("GATEWAY_URL", "AGENT_ID", "CHATGPT_API_PORT", "API_KEYS", "ENABLE_AUTH", "API_KEY_SECRET"),
     *("ALLOWED_MODELS", "LOG_DIR", "WORKERS"),
 )
