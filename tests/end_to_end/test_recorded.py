@@ -1,4 +1,4 @@
-"""Every recorded exchange in OpenAI's chat dialect, through the whole gateway, read by the official SDK.
+"""Every recorded exchange in OpenAI's dialect, through the whole gateway, read by the official SDK.
 
 The SDK reads each answer twice: from the replay server itself, and through facade, core and adapter.
 Both must tell the same, however the bytes arrive at the gateway.
@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from portico.errors import from_upstream
+from tests.proto.openai.endpoints import CHAT, EMBEDDINGS, endpoint_of
 from tests.support.corpus import Case, cases, parametrize
 from tests.support.gateway import Gateway, serve
 from tests.support.meaning import streamed, whole
@@ -20,14 +21,14 @@ from tests.support.replay import replay
 CHUNKINGS = {"whole": "all", "pieces": "64", "bytes": "byte"}
 
 
-def _is_chat(case: Case) -> bool:
-    return case.path.endswith("/chat/completions")
+def _is_ours(case: Case) -> bool:
+    return "?" not in case.path and endpoint_of(case.path) is not None
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, str]]:
     """One replay server per chunking."""
-    providers = sorted({case.provider for case in cases() if _is_chat(case)})
+    providers = sorted({case.provider for case in cases() if _is_ours(case)})
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(replay(*providers, chunk=chunk)) for name, chunk in CHUNKINGS.items()
@@ -41,7 +42,7 @@ def gateway(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         f"  {_backend(case, chunking)}: {{dialect: openai, url: '{url}/@{case.name}/v1', models: [m]}}"
         for chunking, url in servers.items()
         for case in cases()
-        if _is_chat(case)
+        if _is_ours(case)
     )
     file = tmp_path_factory.mktemp("config") / "portico.yaml"
     file.write_text("backends:\n" + "\n".join(backends), encoding="utf-8")
@@ -49,16 +50,16 @@ def gateway(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         yield started
 
 
-@parametrize(_is_chat)
+@parametrize(_is_ours)
 def test_the_sdk_reads_the_same_through_the_gateway(
     case: Case, servers: dict[str, str], gateway: Gateway
 ) -> None:
-    """Text, tool calls, finish reasons, usage and error class; whole, in pieces and byte by byte."""
-    direct = _outcome(f"{servers['whole']}/@{case.name}/v1", "m", bool(case.stream))
+    """Text, tool calls, vectors, finish reasons, usage and error class; whole, in pieces and byte by byte."""
+    direct = _outcome(f"{servers['whole']}/@{case.name}/v1", "m", case)
     wanted = _expected(case, direct)
     for chunking in CHUNKINGS:
         model = f"{_backend(case, chunking)}/m"
-        assert _outcome(gateway.url, model, bool(case.stream)) == wanted, chunking
+        assert _outcome(gateway.url, model, case) == wanted, chunking
 
 
 def _backend(case: Case, chunking: str) -> str:
@@ -72,16 +73,20 @@ def _expected(case: Case, direct: Any) -> Any:
     return {"status": from_upstream(case.status, "").http_status}
 
 
-def _outcome(base_url: str, model: str, stream: bool) -> Any:
+def _outcome(base_url: str, model: str, case: Case) -> Any:
     """Ask once and return what the SDK makes of the answer, in comparable form."""
-    asked: Any = {"model": model, "messages": [{"role": "user", "content": "x"}]}
+    endpoint = endpoint_of(case.path)
     with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30) as sdk:
         try:
-            if not stream:
-                return whole(sdk.chat.completions.create(**asked))
-            chunks = list(
-                sdk.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
-            )
-            return streamed(chunks)
+            if endpoint is EMBEDDINGS:
+                # As it was recorded: the SDK's own default is base64, whatever the backend then sends.
+                recorded: Any = {"encoding_format": (case.request or {}).get("encoding_format") or "float"}
+                return whole(sdk.embeddings.create(model=model, input="x", **recorded))
+            create: Any = sdk.chat.completions.create if endpoint is CHAT else sdk.completions.create
+            messages = {"messages": [{"role": "user", "content": "x"}]}
+            asked: Any = {"model": model, **(messages if endpoint is CHAT else {"prompt": "x"})}
+            if not case.stream:
+                return whole(create(**asked))
+            return streamed(list(create(**asked, stream=True, stream_options={"include_usage": True})))
         except openai.APIStatusError as error:
             return {"status": error.status_code}
