@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from typing import Final
 
 from grpc import aio
 
-from portico.remote import RemoteGateway, channel_options
+from portico.remote import RemoteGateway, options_for
 from portico_facade.app import FacadeApplication, make_app
 from portico_facade.config import Settings
 from portico_facade.connection import Server
@@ -30,15 +29,6 @@ IDLE: Final = 75.0
 
 _HEAD_BYTES: Final = 64 * 1024
 
-# Of a target with several addresses all are called in turn, but for a core that drains.
-_SEVERAL: Final = ("dns:", "ipv4:", "ipv6:")
-_SPREAD: Final = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": ""},
-    }
-)
-
 
 async def serve(
     settings: Settings,
@@ -53,7 +43,7 @@ async def serve(
     ``listen`` replaces the address of the settings. ``ready`` is called with the address that is bound,
     as HOST:PORT or unix:/PATH.
     """
-    async with aio.insecure_channel(gateway_target, _options(gateway_target)) as channel:
+    async with aio.insecure_channel(gateway_target, options_for(gateway_target)) as channel:
         app = make_app(RemoteGateway(channel), settings)
         server = make_server(app)
         with listening(listen or settings.listen) as (sockets, address), _stop_signals() as (stop, hurry):
@@ -98,15 +88,6 @@ async def drained(app: FacadeApplication, server: Server, budget: float, hurry: 
         hurried.cancel()
         idle.cancel()
         await asyncio.gather(hurried, idle, return_exceptions=True)
-
-
-def _options(target: str) -> list[tuple[str, int | str]]:
-    options = channel_options()
-    if target.startswith(_SEVERAL):
-        import grpc_health.v1.health  # noqa: F401, PLC0415 - gRPC finds the health check in it
-
-        options.append(("grpc.service_config", _SPREAD))
-    return options
 
 
 @contextlib.contextmanager

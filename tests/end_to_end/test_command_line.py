@@ -69,3 +69,28 @@ def test_a_child_that_dies_is_started_again() -> None:
             os.kill(int(child), signal.SIGKILL)
             gateway.process.wait_for("starting it again")
         assert len(list(sdk.models.list())) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "--listen", "127.0.0.1"),
+        ("facade", "--listen", "127.0.0.1:abc"),
+        ("core", "--listen", "nonsense"),
+    ],
+)
+def test_an_address_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    with portico(*arguments) as process:
+        assert process.popen.wait(10) == 2
+    assert arguments[-1] in process.output
+    assert "Write HOST:PORT" in process.output
+    assert "Traceback" not in process.output
+
+
+def test_the_mistakes_of_both_halves_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "portico.yaml"
+    file.write_text("http: x\ngrpc: y\nbackends: {d: {dialect: dummy}}\n", encoding="utf-8")
+    with portico("check", "--config", str(file)) as process:
+        assert process.popen.wait(10) == 2
+    assert f"{file}:1: http" in process.output
+    assert f"{file}:2: grpc" in process.output

@@ -12,6 +12,9 @@ from portico.testing.gateway import FakeGateway
 from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
 from portico_core.service import GatewayServicer
 
+#: Whose health a channel watches.
+SERVICE = "portico.v1.GatewayService"
+
 
 @dataclass(frozen=True)
 class Core:
@@ -28,7 +31,7 @@ async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[Core]:
     add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+    await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     server.add_insecure_port(listen)
     await server.start()
     try:

@@ -20,7 +20,7 @@ from portico.v1.status_pb2 import GatewayState
 from portico_facade.config import Settings
 from portico_facade.server import serve
 from tests.facade.clients import PATIENCE, Client
-from tests.facade.cores import core
+from tests.facade.cores import SERVICE, core
 from tests.facade.messages import ask, first, last, response, tokens
 
 CHAT = "/v1/chat/completions"
@@ -177,7 +177,7 @@ async def test_calls_are_spread_over_the_addresses_of_a_target() -> None:
         while not all(fake.calls for fake in gateways):
             client.send("POST", CHAT, ask())
             assert (await client.answer()).status == 200
-        await second.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        await second.health.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
         in_a_row = 0
         while in_a_row < 10:
             before = len(gateways[0].calls)

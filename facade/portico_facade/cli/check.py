@@ -30,10 +30,19 @@ def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config
     from portico_core import config as core_config
     from portico_facade import config as facade_config
 
+    mistakes = []
     try:
-        return facade_config.load(path, os.environ), core_config.load(path, os.environ)
-    except (core_config.ConfigError, facade_config.ConfigError) as error:
-        raise UsageError(str(error)) from error
+        settings = facade_config.load(path, os.environ)
+    except facade_config.ConfigError as error:
+        mistakes.append(str(error))
+    try:
+        config = core_config.load(path, os.environ)
+    except core_config.ConfigError as error:
+        mistakes.append(str(error))
+    if mistakes:
+        # A file that is no YAML fails both readers in the same words.
+        raise UsageError("\n".join(dict.fromkeys(mistakes)))
+    return settings, config
 
 
 def _run(options: argparse.Namespace) -> int:

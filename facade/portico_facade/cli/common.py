@@ -42,6 +42,16 @@ def config_path(options: argparse.Namespace) -> Path | None:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
 
 
+def checked_address(option: str, text: str) -> str:
+    """Return the address of an option; raise UsageError where it is none."""
+    from portico.config import address
+
+    found = address(text)
+    if found is None:
+        raise UsageError(f"{option} {text!r} is no address. Write HOST:PORT, :PORT or unix:/PATH.")
+    return found
+
+
 def add_core(parser: argparse.ArgumentParser) -> None:
     """Add to a command how it reaches a running core."""
     parser.add_argument(

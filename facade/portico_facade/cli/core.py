@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from portico_facade.cli.common import UsageError, add_config, announce, config_path, run
+from portico_facade.cli.common import UsageError, add_config, announce, checked_address, config_path, run
 from portico_facade.cli.environment import make_up_key
 
 
@@ -35,4 +35,5 @@ def _run(options: argparse.Namespace) -> int:
         config = load(config_path(options), os.environ)
     except ConfigError as error:
         raise UsageError(str(error)) from error
-    return run(serve(config, listen=options.listen or [config.grpc.listen], ready=announce("core")))
+    listen = [checked_address("--listen", each) for each in options.listen or ()] or [config.grpc.listen]
+    return run(serve(config, listen=listen, ready=announce("core")))

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from portico_facade.cli.common import UsageError, add_config, announce, config_path, run
+from portico_facade.cli.common import UsageError, add_config, announce, checked_address, config_path, run
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,6 +36,5 @@ def _run(options: argparse.Namespace) -> int:
         settings = load(config_path(options), os.environ)
     except ConfigError as error:
         raise UsageError(str(error)) from error
-    return run(
-        serve(settings, options.core or settings.core, listen=options.listen, ready=announce("facade"))
-    )
+    listen = checked_address("--listen", options.listen) if options.listen else None
+    return run(serve(settings, options.core or settings.core, listen=listen, ready=announce("facade")))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import portico
 from portico_facade.cli import check
-from portico_facade.cli.common import add_config, config_path
+from portico_facade.cli.common import add_config, checked_address, config_path
 from portico_facade.cli.environment import make_up_key
 from portico_facade.cli.supervisor import Child, supervise
 
@@ -35,12 +35,11 @@ def _run(options: argparse.Namespace) -> int:
     make_up_key(tell=True)
     _, config = check.load(config_path(options))
     file = ["--config", str(options.config)] if options.config else []
-    listen = ["--listen", options.listen] if options.listen else []
+    listen = ["--listen", checked_address("--listen", options.listen)] if options.listen else []
+    grpc = checked_address("--grpc", options.grpc) if options.grpc else config.grpc.listen
     with tempfile.TemporaryDirectory(prefix="portico-") as folder:
         socket = f"unix:{Path(folder, 'core.sock')}"
-        core = Child(
-            "core", ["core", *file, "--listen", socket, "--listen", options.grpc or config.grpc.listen]
-        )
+        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc])
         facade = Child("facade", ["facade", *file, *listen, "--core", socket])
         return asyncio.run(supervise(core, facade, ready=_banner))
 

@@ -20,6 +20,9 @@ LEAST: Final = -(2**63)
 MOST: Final = 2**63 - 1
 Int64 = Annotated[int, Meta(ge=LEAST, le=MOST)]
 
+# Far above any conversation. A body of nothing but empty objects would hold up all other calls for seconds.
+_MOST_OBJECTS: Final = 100_000
+
 _STRING: Final[Decoder[str | None]] = Decoder(str | None)
 _BOOLEAN: Final[Decoder[bool | None]] = Decoder(bool | None)
 _INTEGER: Final[Decoder[int | None]] = Decoder(Int64 | None)
@@ -138,9 +141,13 @@ def integers(raw: Raw) -> list[int] | None:
 
 def objects(raw: Raw) -> list[dict[str, Raw]] | None:
     try:
-        return _OBJECTS.decode(raw)
+        found = _OBJECTS.decode(raw)
     except ValueError:
-        return _each(raw, obj, "an array of objects", "an object")
+        found = _each(raw, obj, "an array of objects", "an object")
+    if found is not None and len(found) > _MOST_OBJECTS:
+        words = f": array too long. Expected at most {_MOST_OBJECTS} elements, but got {len(found)} instead."
+        raise MismatchError("Invalid", words, "array_above_max_length")
+    return found
 
 
 def strings_by_name(raw: Raw) -> dict[str, str] | None:

@@ -111,7 +111,8 @@ def _streaming(asked: StreamOptions) -> StreamOptions:
 
 def _members(body: bytes) -> dict[str, Raw]:
     try:
-        return members(body)
+        # RFC 8259 lets a reader pass over a byte order mark, and some clients send one.
+        return members(body.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError:
         found = kind(Raw(body.strip()))
         message = f"Invalid body: expected a JSON object, but got {found} instead."

@@ -110,7 +110,6 @@ NOT_A_REQUEST = {
     "not UTF-8": HEAD.encode() + b',"x":"\xff"}',
     "a name that is no text": HEAD.encode() + b',"\\ud83d":1}',
     "UTF-16": (HEAD + "}").encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + HEAD.encode() + b"}",
     "deep": HEAD.encode() + b',"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
     "deep in a schema": HEAD.encode() + b',"tools":[{"function":{"parameters":' + b'{"a":' * 100_000,
     "deep behind half a surrogate": HEAD.encode()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from portico.errors import GatewayError
 from portico.openai.requests import parse_chat, render_chat
 from portico.v1.chat_pb2 import (
     AudioParams,
@@ -227,3 +228,15 @@ def test_a_stream_is_asked_for_its_usage() -> None:
         "stream_options": {"include_usage": True, "x": 1},
     }
     assert not parsed.stream_options.include_usage
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    body = '{"model": "m", "messages": [{"role": "user"}]}'.encode("utf-8-sig")
+    assert parse_chat(body)[0].model == "m"
+
+
+def test_a_list_longer_than_any_conversation_is_refused_before_it_is_read() -> None:
+    body = b'{"model": "m", "messages": [' + b"{}," * 100_000 + b"{}]}"
+    with pytest.raises(GatewayError) as refused:
+        parse_chat(body)
+    assert (refused.value.param, refused.value.code) == ("messages", "array_above_max_length")
