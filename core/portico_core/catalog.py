@@ -145,6 +145,10 @@ class Catalog:
         found = OfCaller()
         for listing, answer in zip(listings, answers, strict=True):
             if isinstance(answer, GatewayError):
+                reason = answer.detail or answer.message
+                _log.info(
+                    "cannot list models to a caller %s", line(backend=listing.backend.name, reason=reason)
+                )
                 found.errors.append(answer)
             elif isinstance(answer, BaseException):
                 raise answer
