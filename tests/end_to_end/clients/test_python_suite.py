@@ -5,6 +5,7 @@ tells the score, and that each request reached the backend as the SDK sent it.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ from tests.support.gateway import Gateway
 
 CONFIG = "backends: {{up: {{dialect: openai, url: '{url}/v1'}}}}\n"
 
+#: Strict tests that cannot pass where the answer is what the SDK asked for: unless told otherwise it asks for
+#: base64, and its strict check takes floats alone. A mock that always gives floats hides it.
+IMPOSSIBLE = re.compile(
+    r"Embeddings\.test_(method|raw_response|streaming_response)_create\[(strict|aiohttp)\]"
+)
+
 #: How many tests each part holds, and how many requests with a body they send.
-SIZES = {"chat": (40, 40), "models": (35, 0)}
+SIZES = {"chat": (40, 40), "completions": (40, 40), "embeddings": (20, 20), "models": (35, 0)}
 
 MODELS = [
     {"id": name, "object": "model", "created": 1, "owned_by": "openai"}
@@ -87,8 +94,13 @@ async def test_the_sdks_own_suite_passes_and_its_requests_arrive_unchanged(
     async with Upstream(_answer) as upstream:
         gateway = gateways(CONFIG.format(url=upstream.url))
         through = await run(part, gateway.url, tmp_path / "through.xml")
-    assert straight == through == dict.fromkeys(straight, "passed")
+    assert straight == through
     assert len(through) == tests
+    for test, outcome in through.items():
+        if IMPOSSIBLE.search(test):
+            assert "APIResponseValidationError" in outcome, test
+        else:
+            assert outcome == "passed", test
     sent = _bodies(mock)
     assert len(sent) == requests
     assert _bodies(upstream) == [(path, _asked_of_the_backend(body)) for path, body in sent]
