@@ -100,7 +100,7 @@ def test_labels_ports_and_names_meet(half: str) -> None:
     assert _resource("HorizontalPodAutoscaler", half)["spec"]["scaleTargetRef"]["name"] == half
     assert "replicas" not in _resource("Deployment", half)["spec"]
 
-    (port,) = _container(half)["ports"]
+    port = _container(half)["ports"][0]
     assert port["containerPort"] == _port(half)
     assert service["ports"][0]["targetPort"] == port["name"]
 
@@ -146,9 +146,20 @@ def test_pods_pass_the_namespaces_restricted_standard(half: str) -> None:
 def test_keys_reach_the_core_alone() -> None:
     assert _container("core")["envFrom"] == [{"secretRef": {"name": "portico-keys"}}]
     assert not {"env", "envFrom"} & set(_container("facade"))
-    policy = _resource("NetworkPolicy", "core")["spec"]["ingress"]
-    (rule,) = policy
-    assert rule["from"][0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "facade"}
+    calls = _resource("NetworkPolicy", "core")["spec"]["ingress"][0]
+    assert calls["from"][0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "facade"}
+    assert calls["ports"] == [{"port": _port("core")}]
+
+
+def test_prometheus_reaches_the_cores_metrics_and_nothing_else_of_it() -> None:
+    calls, scrapes = _resource("NetworkPolicy", "core")["spec"]["ingress"]
+    assert [each["podSelector"] for each in scrapes["from"]] == [
+        {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    ]
+    admin = int((_core().admin or "").rpartition(":")[2])
+    assert scrapes["ports"] == [{"port": admin}]
+    assert {"port": admin} not in calls["ports"]
+    assert _container("core")["ports"][1] == {"name": "metrics", "containerPort": admin}
 
 
 @pytest.mark.parametrize("half", HALVES)
