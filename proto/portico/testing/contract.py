@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from portico.adapter import Adapter, UpstreamCall
+from portico.adapter import Upstream as Attempted
 from portico.testing.assemble import assemble
 from portico.testing.upstream import Answerer, Upstream
 from portico.testing.wire import answer, streamed
@@ -35,7 +36,7 @@ class Exchange:
     The bodies are the wire's; they stay empty for an adapter without a server.
     """
 
-    call: UpstreamCall
+    call: Attempted[Any]
     #: Told where a test fails.
     name: str = ""
     #: Body of the unstreamed answer.
