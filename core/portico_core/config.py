@@ -185,7 +185,7 @@ def _admin(node: Node | None) -> Address | None:
         return None
     listen: Address = value(Address, node)
     if listen.startswith("unix:"):
-        raise node.error("is HOST:PORT", "Scrapers speak TCP.")
+        raise node.error(f"expected HOST:PORT, found {node.found}", "Scrapers speak TCP.")
     return listen
 
 

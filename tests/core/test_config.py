@@ -91,6 +91,12 @@ def test_grpc_may_be_an_address_alone(tmp_path: Path) -> None:
     assert loaded(tmp_path, "grpc: 127.0.0.1:1\n" + BACKEND).grpc == Grpc("127.0.0.1:1")
 
 
+def test_the_admin_port_is_shut_unless_it_is_named(tmp_path: Path) -> None:
+    """Nobody guards a port that is open by default."""
+    assert loaded(tmp_path, BACKEND).admin is None
+    assert loaded(tmp_path, BACKEND + "admin: 127.0.0.1:9090").admin == "127.0.0.1:9090"
+
+
 async def test_without_a_file_there_is_the_dummy_backend() -> None:
     """The first run needs nothing, and answers."""
     config = load(None, {})
@@ -180,6 +186,8 @@ backends:
             ["2: namespaces.b: is the name of a backend that is not in it."],
         ),
         (BACKEND + "allowed_models: x", ["2: allowed_models: expected a list, found x"]),
+        (BACKEND + "admin: here", ["2: admin: expected an address such as"]),
+        (BACKEND + "admin: unix:/x", ["2: admin: expected HOST:PORT, found unix:/x. Scrapers speak TCP."]),
         (BACKEND + "keys: x", ["2: keys: expected a mapping"]),
         (BACKEND + "keys: [a b]", ["2: keys: key-1: a key is printable ASCII without blanks"]),
         (BACKEND + "models:\n  m: [b/x, c/y]", ["3: models.m[1]: no backend is called c. "]),

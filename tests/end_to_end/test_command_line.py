@@ -23,10 +23,12 @@ def test_help_is_a_manual(command: str) -> None:
 def test_check_prints_the_routes(tmp_path: Path) -> None:
     file = tmp_path / "portico.yaml"
     file.write_text(
-        "backends: {d: {dialect: dummy}}\nmodels: {gpt-4: [d/echo-1, d/story-1]}\n", encoding="utf-8"
+        "admin: 127.0.0.1:9090\nbackends: {d: {dialect: dummy}}\nmodels: {gpt-4: [d/echo-1, d/story-1]}\n",
+        encoding="utf-8",
     )
     with portico("check", "--config", str(file)) as process:
         assert process.popen.wait(10) == 0
+    assert "metrics of the core 127.0.0.1:9090" in process.output
     assert any("gpt-4" in line and "d/echo-1" in line and "d/story-1" in line for line in process.lines)
 
 

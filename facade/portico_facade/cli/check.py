@@ -52,7 +52,8 @@ def _run(options: argparse.Namespace) -> int:
     path = config_path(options)
     settings, config = load(path)
     print(f"{path or 'no configuration file: the environment decides'}")
-    print(f"http {settings.listen}, grpc {config.grpc.listen}")
+    admin = f", metrics of the core {config.admin}" if config.admin else ""
+    print(f"http {settings.listen}, grpc {config.grpc.listen}{admin}")
     print(f"callers {_doors(config)}\n")
     print(table(("MODEL", "CANDIDATES, IN ORDER", "FROM"), route_rows(config)))
     return 0
