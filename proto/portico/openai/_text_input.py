@@ -49,9 +49,12 @@ def codec(member: str) -> tuple[Callable[[Raw, Any], None], Callable[[Any, Any],
 def _list(raw: Raw) -> TextInput:
     for decoder, made in _LISTS:
         try:
-            return made(decoder.decode(raw))
+            found = decoder.decode(raw)
         except ValueError:
-            pass
+            continue
+        if not (found and isinstance(found[0], int)):
+            _values.bound(found)
+        return made(found)
     return TextInput(other_json=bytes(raw).decode())
 
 

@@ -5,7 +5,7 @@ costs one call of a typed decoder; only what it refuses is looked at again, to s
 where the decoder is stricter than the contract (1.0 is an integer), to read it after all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Raw
@@ -144,10 +144,16 @@ def objects(raw: Raw) -> list[dict[str, Raw]] | None:
         found = _OBJECTS.decode(raw)
     except ValueError:
         found = _each(raw, obj, "an array of objects", "an object")
-    if found is not None and len(found) > _MOST_OBJECTS:
+    if found is not None:
+        bound(found)
+    return found
+
+
+def bound(found: Sized) -> None:
+    """Refuse a list of more entries than anyone needs."""
+    if len(found) > _MOST_OBJECTS:
         words = f": array too long. Expected at most {_MOST_OBJECTS} elements, but got {len(found)} instead."
         raise MismatchError("Invalid", words, "array_above_max_length")
-    return found
 
 
 def strings_by_name(raw: Raw) -> dict[str, str] | None:

@@ -85,6 +85,16 @@ def test_what_is_wrong_is_named(body: str, told: tuple[str, str]) -> None:
     assert (caught.value.message, caught.value.param) == told
 
 
+@pytest.mark.parametrize("entry", ['"a"', "[]"])
+def test_a_list_is_bounded(entry: str) -> None:
+    """Tiny entries by the million would hold up all other calls. A long text of tokens is one entry."""
+    with pytest.raises(GatewayError) as caught:
+        parse_embed(f'{{"model":"m","input":[{",".join([entry] * 100_001)}]}}'.encode())
+    assert (caught.value.code, caught.value.param) == ("array_above_max_length", "input")
+    tokens = ",".join(["5"] * 100_001)
+    assert len(parse_embed(f'{{"model":"m","input":[{tokens}]}}'.encode()).input.tokens.values) == 100_001
+
+
 def test_embeddings_need_an_input() -> None:
     """And know no stream: the member is the backend's affair."""
     with pytest.raises(GatewayError, match="'input'"):
