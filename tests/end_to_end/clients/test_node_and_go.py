@@ -88,6 +88,22 @@ def test_it_calls_tools_of_the_engine(client: Program, engine_gateway: Gateway) 
     assert told["after"]
 
 
+def test_it_completes_texts(client: Program, default_gateway: Gateway) -> None:
+    told = client.play("complete", default_gateway.url, "dummy/echo-1")
+    assert told["text"] == told["streamed"] == "print the list"
+    assert told["total_tokens"] > 0
+
+
+def test_it_embeds(client: Program, default_gateway: Gateway) -> None:
+    """One vector of numbers per text, whichever encoding the SDK asks for."""
+    told = client.play("embed", default_gateway.url, "dummy/echo-1")
+    one, two = told["vectors"]
+    assert len(one) == len(two) > 1
+    assert one != two
+    assert all(isinstance(number, float | int) for number in one)
+    assert told["total_tokens"] > 0
+
+
 def test_an_unknown_model_is_not_found(client: Program, default_gateway: Gateway) -> None:
     failure = client.play("error", default_gateway.url, "nobody/knows")
     _check(client, failure, 404)
