@@ -19,6 +19,14 @@ from portico.v1.message_pb2 import ChatMessage
 from tests.support.engine import MODEL, Engine, engine
 from tests.support.gateway import Gateway, serve
 
+# As long as the context, and too large for the buffers on its way: still under way when a test steps in.
+ENDLESS: Any = {
+    "max_tokens": 100_000,
+    "logprobs": True,
+    "top_logprobs": 20,
+    "extra_body": {"ignore_eos": True},
+}
+
 HELLO: Any = [{"role": "user", "content": "print the list"}]
 WEATHER: Any = {
     "type": "function",
@@ -97,7 +105,9 @@ def test_alias_prefix_and_listed_name_stream_alike(gateway: Gateway, model: str)
 
 def test_the_engine_calls_tools(gateway: Gateway) -> None:
     sdk = gateway.sdk()
-    answer = sdk.chat.completions.create(model="gpt-4", messages=HELLO, tools=[WEATHER], max_tokens=400)
+    answer = sdk.chat.completions.create(
+        model="gpt-4", messages=HELLO, tools=[WEATHER], max_tokens=400, temperature=0
+    )
     # The tiny model may go on with blanks after its call until the limit ends it.
     assert answer.choices[0].finish_reason in {"tool_calls", "length"}
     calls = answer.choices[0].message.tool_calls or []
@@ -105,7 +115,7 @@ def test_the_engine_calls_tools(gateway: Gateway) -> None:
     assert calls[0].function.name == "get_weather"
     json.loads(calls[0].function.arguments)
     chunks = sdk.chat.completions.create(
-        model="gpt-4", messages=HELLO, tools=[WEATHER], max_tokens=400, stream=True
+        model="gpt-4", messages=HELLO, tools=[WEATHER], max_tokens=400, temperature=0, stream=True
     )
     deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
     pieces = [call for delta in deltas for call in delta.tool_calls or []]
@@ -154,8 +164,8 @@ def test_killing_the_engine_in_mid_stream_is_told_within_a_second(
     with engine(tiny_model) as victim:
         gateway = gateways(_config(victim.url))
         sdk = gateway.sdk()
-        wanted: Any = {"model": "local/tiny-chat", "messages": HELLO, "max_tokens": 100_000}
-        stream = sdk.chat.completions.create(stream=True, extra_body={"ignore_eos": True}, **wanted)
+        wanted: Any = {"model": "local/tiny-chat", "messages": HELLO}
+        stream = sdk.chat.completions.create(stream=True, **wanted, **ENDLESS)
         for _ in range(10):
             next(stream)
         victim.process.popen.send_signal(signal.SIGKILL)
@@ -175,11 +185,7 @@ def test_killing_the_engine_in_mid_stream_is_told_within_a_second(
 def test_a_client_that_leaves_stops_the_engine(gateway: Gateway, running_engine: Engine) -> None:
     """The engine's own slot falls idle within a second, long before its answer would have ended."""
     stream = gateway.sdk().chat.completions.create(
-        model="local/tiny-chat",
-        messages=HELLO,
-        max_tokens=100_000,
-        stream=True,
-        extra_body={"ignore_eos": True},
+        model="local/tiny-chat", messages=HELLO, stream=True, **ENDLESS
     )
     next(stream)
     assert _busy(running_engine)

@@ -39,6 +39,6 @@ def engine(model: Path, port: int = 0) -> Iterator[Engine]:
     """Run an engine while the block runs."""
     command = (sys.executable, str(shared("engine", "serve_tiny.py")), str(model), "--port", str(port))
     # Its log would come between the words of the line that is waited for.
-    with process(*command, "--embeddings", quiet=True) as started:
+    with process(*command, "--embeddings", "--ctx", "16384", quiet=True) as started:
         address = started.wait_for("READY").split()[1]
         yield Engine(f"{address}/v1", started)
