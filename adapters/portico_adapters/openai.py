@@ -34,6 +34,18 @@ T = TypeVar("T")
 # The backend's headers that concern the caller, by their beginnings.
 _FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
 
+# What says where a body ends and what it is: another value would break every request.
+_FRAMING: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+    }
+)
+
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -56,6 +68,8 @@ class OpenAISettings(PassingSettings):
         for name, value in self.headers.items():
             if not _HEADER_NAME.fullmatch(name) or not _sendable(value.reveal()):
                 raise ValueError(f"headers: {name} is no header, or its value is not printable ASCII")
+            if name.lower() in _FRAMING:
+                raise ValueError(f"headers: {name} is set by the gateway, for each request anew")
 
 
 class OpenAIAdapter:

@@ -44,8 +44,11 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 < self.body_limit <= _LARGEST_BODY:
             raise ValueError("body_limit: the routing core takes at most 63MiB. Write less, but more than 0.")
-        if not self.core:
-            raise ValueError("core: is empty. Write HOST:PORT, dns:///NAME:PORT or unix:/PATH.")
+        if ":" not in self.core:
+            # gRPC would take a bare name and dial a port that nobody chose.
+            raise ValueError(
+                f"core: {self.core!r} is no target. Write HOST:PORT, dns:///NAME:PORT or unix:/PATH."
+            )
         texts = [self.cors] if isinstance(self.cors, str) else self.cors
         origins = frozenset() if texts == ["off"] else frozenset(text.rstrip("/") for text in texts)
         for origin in origins - {"*"}:

@@ -214,6 +214,7 @@ MISTAKES = {
     "{url: localhost:8080}": "url: expected a URL",
     '{url: "http://a", api_key: "key\\n"}': "api_key: must be printable ASCII",
     '{url: "http://a", headers: {a b: c}}': "headers: a b is no header",
+    '{url: "http://a", headers: {Content-Length: "5"}}': "headers: Content-Length is set by the gateway",
     '{url: "http://a", headers: {a: "c\\n"}}': "headers: a is no header, or its value",
 }
 

@@ -98,7 +98,8 @@ def test_host_and_port_of_the_environment_go_before_the_file(
         ("{client_timeout: never}", "http.client_timeout: expected a duration"),
         ("{cors: chat.example.com}", "http.cors: 'chat.example.com' is no origin"),
         ("{cors: ['*', 'https://a/b']}", "http.cors: 'https://a/b' is no origin"),
-        ("{core: ''}", "http.core: is empty"),
+        ("{core: ''}", "http.core: '' is no target"),
+        ("{core: nonsense}", "http.core: 'nonsense' is no target"),
         ("[1]", "http: expected an address"),
     ],
 )

@@ -36,5 +36,8 @@ def _run(options: argparse.Namespace) -> int:
         settings = load(config_path(options), os.environ)
     except ConfigError as error:
         raise UsageError(str(error)) from error
+    target = options.core or settings.core
+    if ":" not in target:
+        raise UsageError(f"--core {target!r} is no target. Write HOST:PORT, dns:///NAME:PORT or unix:/PATH.")
     listen = checked_address("--listen", options.listen) if options.listen else None
-    return run(serve(settings, options.core or settings.core, listen=listen, ready=announce("facade")))
+    return run(serve(settings, target, listen=listen, ready=announce("facade")))
