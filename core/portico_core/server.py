@@ -44,6 +44,8 @@ _OPTIONS: Final = [
     ("grpc.keepalive_timeout_ms", 10_000),
 ]
 
+# Seconds between the word that the core leaves and its refusing of new calls.
+_NOTICE: Final = 0.3
 # Seconds that the last answers have to leave when all calls are over. Streams of health checks, which
 # never end, are cut then.
 _FLUSH: Final = 0.5
@@ -75,7 +77,6 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
             ready(", ".join(await server.start(listen)))
             await told.wait()
             grace = config.grpc.drain
-            _log.info("draining: running calls have %g s to finish", grace)
         finally:
             await server.stop(grace, hurry=told_again)
             await gateway.aclose()
@@ -106,12 +107,15 @@ class Server:
 
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Take no new calls, give running ones ``grace`` seconds or until ``hurry``, then end them."""
-        self._gateway.drain()
         await self._health.enter_graceful_shutdown()
+        hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
+        # Clients that watch the health go elsewhere; what is on its way to us meanwhile is still served.
+        await asyncio.wait((hurried,), timeout=min(_NOTICE, grace))
+        self._gateway.drain()
+        _log.info("draining: running calls have %g s to finish", grace)
         # The grace is kept here, not by gRPC, which crashes when it ends just as another stop does.
         closing = asyncio.create_task(self._server.stop(_NEVER))
         idle = asyncio.create_task(self._gateway.idle())
-        hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
         await asyncio.wait((closing, idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         if idle.done():
             await asyncio.wait((closing, hurried), timeout=_FLUSH, return_when=asyncio.FIRST_COMPLETED)

@@ -24,8 +24,10 @@ from portico.errors import GatewayError, from_upstream, upstream_failed
 from portico.gateway import CallContext
 from portico.remote import RECEIPT, RemoteGateway, channel_options
 from portico.testing.gateway import FakeGateway
+from portico.v1.gateway_pb2 import GetStatusRequest
 from portico.v1.gateway_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
 from portico.v1.receipt_pb2 import Receipt
+from portico.v1.status_pb2 import GatewayState
 from portico_core.server import SERVICE, Server
 from portico_core.service import GatewayServicer
 from tests.support.core import (
@@ -273,6 +275,10 @@ async def test_a_drain_lets_running_streams_finish(folder: Path) -> None:
 
             stopping = asyncio.create_task(server.stop(30))
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            # What is on its way while clients hear of it is still served: refusing begins a little later.
+            serving = GatewayState.GATEWAY_STATE_SERVING
+            while (await gateway.get_status(GetStatusRequest(), CallContext(""))).state == serving:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
             async with aio.insecure_channel(address, channel_options()) as late:
                 with pytest.raises(GatewayError) as caught:
                     await RemoteGateway(late).chat(ask(), CallContext(""))
