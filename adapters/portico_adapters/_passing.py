@@ -82,6 +82,11 @@ class PassingSettings:
         return names.union(_CREDENTIALS) if self.callers_key else names
 
 
+def sendable(value: str) -> bool:
+    """Whether a text may stand in a header."""
+    return value != "" and value.isascii() and value.isprintable()
+
+
 def _text(value: bytes) -> str | None:
     """Return a header's value as it can be sent again. None: it cannot."""
     try:

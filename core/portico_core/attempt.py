@@ -78,6 +78,7 @@ class Attempt:
             call.context.request_id,
             self.watchdog.alive,
             call.context.deadline,
+            self.candidate.backend,
         )
 
     def commit(self) -> None:

@@ -7,9 +7,10 @@ core takes ``dialect``, ``models`` and ``timeouts``; the others make the adapter
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from portico.errors import unsupported
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.completions_pb2 import TextCompletionParams
 from portico.v1.embeddings_pb2 import EmbeddingParams
@@ -48,6 +49,24 @@ class Upstream(Generic[P]):
     #: ``time.monotonic()`` at which the caller stops waiting: for backends that can be told. The core
     #: itself ends the attempt then. None: the caller does not say.
     deadline: float | None = None
+    #: The backend's name in the configuration, for messages to the caller.
+    backend: str = ""
+    #: A parameter that the backend cannot honour is left out instead of refused: the model's
+    #: configuration says so.
+    drop_unsupported: bool = False
+    #: The names of those that were left out. The core tells the caller.
+    dropped: list[str] = field(default_factory=list)
+
+    def unsupported(self, what: str, param: str) -> None:
+        """Note that ``param`` is left out, as the backend does not support ``what``, where that is allowed.
+
+        Else raise 400. For parameters alone: a message or a tool that cannot be sent is always refused
+        (``portico.errors.unsupported``), as the answer would be one to another question.
+        """
+        if not self.drop_unsupported:
+            raise unsupported(what, param, self.backend)
+        if param not in self.dropped:
+            self.dropped.append(param)
 
 
 UpstreamCall: TypeAlias = Upstream[ChatCompletionParams]

@@ -74,6 +74,13 @@ def invalid_request(message: str, param: str | None = None, code: str | None = N
     return GatewayError(ErrorClass.CALLER, 400, message, INVALID_REQUEST, code, param)
 
 
+def unsupported(what: str, param: str, backend: str = "") -> GatewayError:
+    """400: ``backend``, by its name in the configuration, cannot do ``what``, which ``param`` asks for."""
+    named = f"The backend {backend}" if backend else "The backend"
+    message = f"{named} of this model does not support {what}."
+    return invalid_request(message, param, "unsupported_parameter")
+
+
 def unknown_model(model: str) -> GatewayError:
     """404 in the words of OpenAI."""
     message = (

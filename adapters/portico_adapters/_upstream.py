@@ -1,0 +1,132 @@
+"""Calls of one backend over HTTP, as every dialect makes them: what differs is handed in."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final, Protocol, TypeVar
+
+import portico
+from portico.adapter import Limits, Upstream
+from portico.errors import GatewayError, upstream_failed
+from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
+from portico.v1.headers_pb2 import Header
+from portico_adapters._http import Answer, HttpClient
+from portico_adapters._passing import PassingSettings, sendable
+
+R = TypeVar("R", StreamResponse, StreamCompleteResponse)
+R_co = TypeVar("R_co", StreamResponse, StreamCompleteResponse, covariant=True)
+
+#: Status, body (its first 64 KiB) and all headers of an answer of 400 or above -> the error that it is.
+ErrorOf = Callable[[int, bytes, Sequence[Header]], GatewayError]
+
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class StreamTranslator(Protocol[R_co]):
+    """Turns the bytes of one streamed answer into messages. Pure."""
+
+    @property
+    def done(self) -> bool:
+        """The answer is whole: nothing that follows counts."""
+        ...
+
+    def feed(self, data: bytes, /) -> Iterable[R_co]:
+        """Yield the messages of one read; raise GatewayError where it tells an error or cannot be read."""
+        ...
+
+    def close(self) -> Iterable[R_co]:
+        """Yield what the end of the body leaves; raise GatewayError where it never was a stream."""
+        ...
+
+
+class UpstreamClient:
+    """Sends an adapter's requests and reads their answers.
+
+    The backend sees ``headers``, ``x-request-id``, and of the caller's headers those alone that the
+    settings name. ``for_callers``: beginnings of the backend's headers that concern the caller.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: PassingSettings,
+        limits: Limits,
+        error_of: ErrorOf,
+        *,
+        headers: Mapping[str, str] = _NOTHING,
+        for_callers: Sequence[str] = ("x-ratelimit-", "retry-after"),
+    ) -> None:
+        own = {"user-agent": f"portico/{portico.__version__}", **headers}
+        self._http = HttpClient(url, own, limits)
+        self._settings = settings
+        self._error_of = error_of
+        self._for_callers = tuple(for_callers)
+
+    async def answer(
+        self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str] = _NOTHING
+    ) -> tuple[bytes, Sequence[Header]]:
+        """Return the body of an unstreamed answer, and the headers that concern the caller."""
+        accept = {"accept": "application/json", **headers}
+        async with await self._post(path, call, body, accept) as answer:
+            return await answer.read(), answer.picked(*self._for_callers)
+
+    async def stream(
+        self,
+        path: str,
+        call: Upstream[Any],
+        body: bytes,
+        translator: StreamTranslator[R],
+        headers: Mapping[str, str] = _NOTHING,
+    ) -> AsyncGenerator[R, None]:
+        """Yield what each read of a streamed answer brings, until it is whole or the backend ends it."""
+        async with (
+            await self._post(path, call, body, headers) as answer,
+            aclosing(_messages(answer, translator)) as messages,
+        ):
+            picked = answer.picked(*self._for_callers)
+            async for message in messages:
+                if picked:
+                    message.headers.extend(picked)
+                    picked = []
+                yield message
+
+    async def get(
+        self, path: str, callers: Sequence[Header] = (), headers: Mapping[str, str] = _NOTHING
+    ) -> bytes:
+        """Return the body of a GET. ``callers``: the headers of the caller who asks, if there is one."""
+        sent = {"accept": "application/json", **self._settings.passed(callers), **headers}
+        async with await self._send("GET", path, sent, b"", lambda: None) as answer:
+            return await answer.read()
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._http.aclose()
+
+    async def _post(self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str]) -> Answer:
+        sent = {"content-type": "application/json", **self._settings.passed(call.headers), **headers}
+        if sendable(call.request_id):
+            sent["x-request-id"] = call.request_id
+        return await self._send("POST", path, sent, body, call.alive)
+
+    async def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, alive: Callable[[], None]
+    ) -> Answer:
+        """Return an answer of success; raise for any other."""
+        answer = await self._http.send(method, path, headers, body, alive=alive)
+        if 200 <= answer.status < 300:
+            return answer
+        async with answer:
+            if answer.status < 400:
+                detail = f"status {answer.status}"
+                raise upstream_failed("The backend redirects, which the gateway does not follow.", detail)
+            raise self._error_of(answer.status, await answer.read_error(), answer.headers)
+
+
+async def _messages(answer: Answer, translator: StreamTranslator[R]) -> AsyncGenerator[R, None]:
+    async for data in answer:
+        for message in translator.feed(data):
+            yield message
+        if translator.done:
+            await answer.finish()
+            return
+    for message in translator.close():
+        yield message
