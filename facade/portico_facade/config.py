@@ -15,10 +15,9 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from portico.config import Address, ConfigError, Duration, Node, Size, address, fill, read, value
+from portico.config import Address, ConfigError, Duration, Node, Size, Source, address, fill, read, value
 
 __all__ = ["ConfigError", "Settings", "load"]
 
@@ -59,13 +58,13 @@ class Settings:
         object.__setattr__(self, "origins", origins)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the section ``http`` of a file, if there is one; HOST and PORT of the environment go before it.
+def load(source: Source | None, environ: Mapping[str, str]) -> Settings:
+    """Read the section ``http`` of a configuration, if there is one.
 
-    CHATGPT_API_PORT stands in for PORT where that is not set.
+    HOST and PORT of the environment go before it; CHATGPT_API_PORT stands in for PORT where that is not set.
     Raises ConfigError.
     """
-    section = None if path is None else read(path, environ).members().get("http")
+    section = None if source is None else read(source, environ).members().get("http")
     settings = Settings() if section is None else _settings(section)
     host, port = environ.get("HOST"), environ.get("PORT") or environ.get("CHATGPT_API_PORT")
     if not host and not port:

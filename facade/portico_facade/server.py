@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 from grpc import aio
@@ -45,16 +45,27 @@ async def serve(
     """
     async with aio.insecure_channel(gateway_target, options_for(gateway_target)) as channel:
         app = make_app(RemoteGateway(channel), settings)
-        server = make_server(app)
-        with listening(listen or settings.listen) as (sockets, address), _stop_signals() as (stop, hurry):
-            server.add_sockets(sockets)
-            try:
+        with _stop_signals() as (stop, hurry):
+            async with serving(app, listen or settings.listen) as (server, address):
                 ready(address)
                 await stop.wait()
                 await drained(app, server, drain, hurry)
-            finally:
-                server.stop()
-                await server.close_all_connections()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: FacadeApplication, listen: str) -> AsyncIterator[tuple[Server, str]]:
+    """Serve until the block ends, which closes every connection; yield the address that is bound.
+
+    Raises OSError where it cannot be listened on.
+    """
+    server = make_server(app)
+    with listening(listen) as (sockets, address):
+        server.add_sockets(sockets)
+        try:
+            yield server, address
+        finally:
+            server.stop()
+            await server.close_all_connections()
 
 
 def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:

@@ -119,3 +119,15 @@ def test_a_port_of_the_environment_that_is_none_is_a_mistake() -> None:
 def test_cors_can_be_switched_off(file: Path) -> None:
     """The bare word, which YAML would take for false."""
     assert read(file, "http: {cors: off}").origins == frozenset()
+
+
+def test_a_mapping_is_read_as_the_file_it_would_be() -> None:
+    section = {"body_limit": "1MB", "cors": ["https://${NAME}.example"], "ping": "5s"}
+    settings = load({"http": section}, {"NAME": "chat"})
+    assert (settings.body_limit, settings.cors, settings.ping) == (1_000_000, ["https://chat.example"], 5.0)
+    with pytest.raises(
+        ConfigError, match=r"^the configuration: http\.pnig: is not known\. Did you mean ping"
+    ):
+        load({"http": {"pnig": "5s"}}, {})
+    with pytest.raises(ConfigError, match=r"^the configuration: holds what YAML cannot"):
+        load({"http": object()}, {})

@@ -4,7 +4,7 @@
 dataclass, checking it member by member. Needs PyYAML, which the base of the distribution lacks.
 """
 
-from portico.config.document import ConfigError, Mistakes, Node, parse, read
+from portico.config.document import ConfigError, Mistakes, Node, Source, parse, read
 from portico.config.fill import did_you_mean, fill, given, value
 from portico.config.values import Address, Duration, Size, Url, address
 
@@ -15,6 +15,7 @@ __all__ = [
     "Mistakes",
     "Node",
     "Size",
+    "Source",
     "Url",
     "address",
     "did_you_mean",

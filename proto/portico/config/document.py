@@ -1,10 +1,11 @@
 """A YAML file as a tree of values that know their place, so that every mistake is told with its line."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import yaml
 
@@ -23,7 +24,12 @@ _MASK: Final = str.maketrans("{}", "\ue000\ue001")
 _UNMASK: Final = str.maketrans("\ue000\ue001", "{}")
 
 _REFERENCE: Final = re.compile(r"\$(?:\$|\{(?P<name>\w*)(?::-(?P<default>[^{}]*))?\}|\{)", re.ASCII)
+#: What messages call a mapping.
+_MAPPING: Final = "the configuration"
 _SIMPLE_KEY: Final = re.compile(r"[^.\s\[\]\"]+")
+
+#: A configuration file, or what would stand in one.
+Source: TypeAlias = Path | Mapping[str, Any]
 
 
 class ConfigError(Exception):
@@ -51,7 +57,8 @@ class Mistakes:
     def report(self) -> None:
         """Raise what was collected, if anything was."""
         if self._messages:
-            raise ConfigError("\n".join(self._messages))
+            # A file that is no YAML fails all of its readers in the same words.
+            raise ConfigError("\n".join(dict.fromkeys(self._messages)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +169,14 @@ class Node:
         return filled
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Node:
-    """Read a configuration file; raise ConfigError where it cannot be read or is not YAML."""
+def read(source: Source, environ: Mapping[str, str]) -> Node:
+    """Read a configuration; raise ConfigError where it cannot be read or is not YAML.
+
+    The texts of a mapping mean what they mean in a file: variables are filled in, durations have units.
+    """
+    if not isinstance(source, Path):
+        return _parse_mapping(source, environ)
+    path = source
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -177,6 +190,15 @@ def read(path: Path, environ: Mapping[str, str]) -> Node:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: is not UTF-8. Save the file as UTF-8.") from None
     return parse(text, str(path), environ)
+
+
+def _parse_mapping(given: Mapping[str, Any], environ: Mapping[str, str]) -> Node:
+    try:
+        # JSON is YAML. All of it is one line, which has no number worth telling.
+        text = json.dumps(dict(given), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{_MAPPING}: holds what YAML cannot: {error}") from None
+    return parse(text, _MAPPING, environ, [_MAPPING])
 
 
 def parse(text: str, file: str, environ: Mapping[str, str], places: Sequence[str] = ()) -> Node:
