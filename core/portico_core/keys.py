@@ -7,14 +7,13 @@ whatever a guess has in common with a key.
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from portico.errors import AUTHENTICATION, ErrorClass, GatewayError
 from portico.gateway import CallContext
-from portico.secret import Secret
 from portico.v1.headers_pb2 import Header
 from portico_core.call import ANONYMOUS, Principal
+from portico_core.config import Key
 
 _HOW: Final = (
     "Send it as `Authorization: Bearer KEY`, "
@@ -26,14 +25,6 @@ _BEARER: Final = "bearer"
 _CARRIERS: Final = frozenset({"authorization", "x-api-key", "api-key"})
 #: The header that holds nothing else.
 KEY_HEADER: Final = "x-portico-key"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that opens the gateway, and who shows it."""
-
-    name: str
-    secret: Secret
 
 
 class Keys:

@@ -10,9 +10,9 @@ from portico.config import Url
 from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
-from portico_core.config import Config, ConfigError, Grpc, Timeouts, load
-from portico_core.keys import Key
-from portico_core.routing import Member, route_rows
+from portico_core.config import Config, ConfigError, Grpc, Key, Timeouts, load
+from portico_core.route_table import route_rows
+from portico_core.routing import Member
 from tests.support.core import ScriptedAdapter, ask, over_grpc
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portico_core.config import Config, ConfigError, load
-from portico_core.routing import route_rows
+from portico_core.route_table import route_rows
 from tests.support.seeds import CONFIG
 
 

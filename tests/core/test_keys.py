@@ -17,8 +17,8 @@ from portico.v1.gateway_pb2 import (
     StreamCompleteRequest,
 )
 from portico.v1.headers_pb2 import Header
-from portico_core.config import Config
-from portico_core.keys import Key, Keys
+from portico_core.config import Config, Key
+from portico_core.keys import Keys
 from tests.support.core import BINDINGS, Upstream, answer, ask, ask_stream, config, finish, role, text
 
 KEYS = (Key("team-a", Secret("key1")), Key("team-b", Secret("key2")))

@@ -46,7 +46,7 @@ def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config
 
 
 def _run(options: argparse.Namespace) -> int:
-    from portico_core.routing import route_rows
+    from portico_core.route_table import route_rows
 
     make_up_key(tell=False)
     path = config_path(options)

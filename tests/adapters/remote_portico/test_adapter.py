@@ -16,7 +16,7 @@ from portico.testing.contract import messages_of
 from portico.testing.watch import Signs
 from portico.v1.headers_pb2 import Header
 from portico_adapters.remote_portico import RemotePorticoAdapter, RemotePorticoSettings
-from portico_core.keys import Key
+from portico_core.config import Key
 from tests.adapters.remote_portico.gateways import call, calling, far, listening
 from tests.support.core import FOREVER, Script, Upstream, answer, config, contents, finish, role, text
 

@@ -1,0 +1,29 @@
+"""The section ``keys``, and the keys of the environment."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from portico.config import ConfigError, Node, value
+from portico.secret import Secret
+from portico_core import environment
+from portico_core.config.settings import Key
+
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def keys_of(node: Node | None, environ: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return the keys of the file, then those of the environment."""
+    named: list[tuple[str, Secret]] = []
+    if node is not None and node.is_list:
+        named = [(f"key-{number}", value(Secret, each)) for number, each in enumerate(node.items(), 1)]
+    elif node is not None:
+        named = [(name, value(Secret, each)) for name, each in node.members().items()]
+    named += [(f"env-key-{number}", key) for number, key in enumerate(environment.keys(environ), 1)]
+    for name, key in named:
+        if not _KEY.fullmatch(key.reveal()):
+            where = node.error if node is not None and not name.startswith("env-") else ConfigError
+            raise where(f"{name}: a key is printable ASCII without blanks")
+    if not named and environment.needs_key(environ):
+        raise ConfigError("ENABLE_AUTH is on, but there is no key. Set API_KEY_SECRET or API_KEYS.")
+    return tuple(Key(name, key) for name, key in named)

@@ -1,0 +1,80 @@
+"""The sections of model names: ``models``, ``default``, ``namespaces``, ``allowed_models``."""
+
+from collections.abc import Mapping, Sequence
+
+from portico.config import Mistakes, Node, did_you_mean, value
+from portico_core import environment
+from portico_core.config.backends import check_name
+from portico_core.config.settings import Backend
+from portico_core.routing import STAR, Candidate, Member, Route, Routes
+
+
+def routes_of(members: Mapping[str, Node], backends: list[str]) -> Routes:
+    """Read ``models`` and ``default``; ``members``: all sections."""
+    models, default = members.get("models"), members.get("default")
+    routes: list[Route] = []
+    fallback: Route | None = None
+    mistakes = Mistakes()
+    for name, node in ({} if models is None else models.members()).items():
+        with mistakes:
+            routes.append(_route(name, node, backends))
+    with mistakes:
+        if default is not None and not default.absent:
+            fallback = _route(STAR, default, backends)
+    mistakes.report()
+    return Routes(routes, backends, fallback)
+
+
+def _route(name: str, node: Node, backends: list[str]) -> Route:
+    if name.count(STAR) > 1:
+        raise node.error("a model name has at most one *")
+    nodes = node.items() if node.is_list else [node]
+    if not nodes:
+        raise node.error("has no candidate", "Write BACKEND/MODEL, or a list of them.")
+    return Route(name, tuple(_candidate(name, each, backends) for each in nodes), node.place)
+
+
+def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:
+    backend, _, model = node.text().partition("/")
+    if not backend or not model:
+        raise node.error(f"expected BACKEND/MODEL, found {node.found}")
+    if backend not in backends:
+        # As it is written, not as variables fill it in: one may hold a key.
+        raise node.error(
+            f"no backend is called {node.found.partition('/')[0]}", did_you_mean(backend, backends)
+        )
+    if model != STAR and STAR in model and STAR not in name:
+        raise node.error(f"the * in {model} stands for nothing, as {name} has none")
+    return Candidate(backend, model)
+
+
+def namespaces_of(node: Node | None, backends: Sequence[Backend]) -> dict[str, tuple[Member, ...]]:
+    """Read ``namespaces``."""
+    models = {backend.name: backend.models for backend in backends}
+    namespaces: dict[str, tuple[Member, ...]] = {}
+    mistakes = Mistakes()
+    for name, each in ({} if node is None else node.members()).items():
+        with mistakes:
+            namespaces[name] = _namespace(name, each, models)
+    mistakes.report()
+    return namespaces
+
+
+def _namespace(name: str, node: Node, models: Mapping[str, tuple[str, ...] | None]) -> tuple[Member, ...]:
+    check_name(name, node, "namespace")
+    nodes = node.items() if node.is_list else [node]
+    backends = [each.text() for each in nodes]
+    for each, backend in zip(nodes, backends, strict=True):
+        if backend not in models:
+            raise each.error(f"no backend is called {each.found}", did_you_mean(backend, models))
+    if name in models and name not in backends:
+        raise node.error("is the name of a backend that is not in it", "Rename one of the two.")
+    return tuple(Member(backend, models[backend]) for backend in backends)
+
+
+def allowed_of(node: Node | None, environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the names that callers may ask for, of the environment before those of the file."""
+    wanted = environment.allowed_models(environ)
+    if wanted is not None:
+        return tuple(wanted)
+    return None if node is None or node.absent else value(tuple[str, ...], node)
