@@ -2,10 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from portico.config import Address, Mistakes, Node, did_you_mean, fill, parse, read, value
+from portico.config import Address, Mistakes, Node, Source, did_you_mean, fill, parse, read, value
 from portico_core import environment
 from portico_core.adapters import Adapters, installed
 from portico_core.config.backends import backend_of, timeouts_of
@@ -23,12 +22,13 @@ _SECTIONS: Final = (
 )
 
 
-def load(path: Path | None, environ: Mapping[str, str], adapters: Adapters | None = None) -> Config:
+def load(source: Source | None, environ: Mapping[str, str], adapters: Adapters | None = None) -> Config:
     """Read and check the configuration; raise ConfigError that tells all of its mistakes.
 
+    ``source``: None leaves it to the environment.
     ``adapters``: those that backends may name; by default the installed ones.
     """
-    root = _without_a_file(environ) if path is None else read(path, environ)
+    root = _without_a_file(environ) if source is None else read(source, environ)
     members = root.members()
     known = installed() if adapters is None else adapters
     grpc, timeouts, routes = Grpc(), Timeouts(), Routes()
