@@ -29,6 +29,12 @@ def listening(address: str) -> Iterator[tuple[list[socket.socket], str]]:
         yield opened
 
 
+def reachable(address: str) -> str:
+    """Return an address to dial for one that is listened on over TCP."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in {"", "0.0.0.0", "[::]"} else address  # noqa: S104 - compared, not bound
+
+
 def _unix(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket], str]:
     path = Path(address.removeprefix("unix:"))
     sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))

@@ -10,6 +10,7 @@ from portico_facade.cli import check
 from portico_facade.cli.common import add_config, checked_address, config_path
 from portico_facade.cli.environment import make_up_key
 from portico_facade.cli.supervisor import Child, supervise
+from portico_facade.listen import reachable
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,14 +47,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _banner(http: str, grpc: str) -> None:
     public = [address for address in grpc.split(", ") if not address.startswith("unix:")]
-    api = f"http://{_reachable(http)}/v1"
+    api = f"http://{reachable(http)}/v1"
     print(f"Portico {portico.__version__} is ready.")
     print(f"  OpenAI API  {api}")
-    print(f"  gRPC        {', '.join(map(_reachable, public))}")
+    print(f"  gRPC        {', '.join(map(reachable, public))}")
     print(f"  models      curl {api}/models", flush=True)
-
-
-def _reachable(address: str) -> str:
-    """Return an address to dial for one to listen on."""
-    host, _, port = address.rpartition(":")
-    return f"localhost:{port}" if host in {"", "0.0.0.0", "[::]"} else address  # noqa: S104 - compared, not bound
