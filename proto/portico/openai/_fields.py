@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from msgspec import Raw
 
 from portico.openai import _text_input, _token_logprobs, _tool_choice, _values, _vectors
@@ -111,6 +111,8 @@ def one_of(forms: Sequence[Field]) -> Read:
 
 def _scalar(of: FieldDescriptor) -> Field:
     name = of.name
+    if of.enum_type is not None:
+        return _enum(name, of.enum_type)
     named = next((each for ending, each in _ENDINGS.items() if name.endswith(ending)), None)
     takes, decode, write = named or _SCALARS[of.type]
 
@@ -120,6 +122,25 @@ def _scalar(of: FieldDescriptor) -> Field:
             setattr(message, name, value)
 
     return Field(takes, read, write)
+
+
+def _enum(name: str, of: EnumDescriptor) -> Field:
+    """Portico's own sets: the words of their values, less the first, which stands for an absent member."""
+    first, *others = of.values
+    prefix = first.name.removesuffix("UNSPECIFIED")
+    words = {each.number: each.name.removeprefix(prefix).lower() for each in others}
+    numbers = {word: number for number, word in words.items()}
+
+    def read(raw: Raw, message: Any) -> None:
+        word = _values.string(raw)
+        if word is None:
+            return
+        if word not in numbers:
+            raise wrong_type(f"one of {', '.join(numbers)}", raw)
+        setattr(message, name, numbers[word])
+
+    # A number of a later contract has no word yet.
+    return Field("a string", read, lambda value, _: words.get(value))
 
 
 def _object(name: str, nested: Nested) -> Field:

@@ -704,7 +704,7 @@ class ChatCompletion(message.Message):
 
     @builtins.property
     def usage(self) -> usage_pb2.Usage:
-        """What it cost. Absent where the backend does not count."""
+        """What it cost."""
 
     @builtins.property
     def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]:

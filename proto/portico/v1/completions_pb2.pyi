@@ -340,7 +340,7 @@ class TextCompletion(message.Message):
 
     @builtins.property
     def usage(self) -> usage_pb2.Usage:
-        """What it cost. Absent where the backend does not count."""
+        """What it cost."""
 
     def __init__(
         self,

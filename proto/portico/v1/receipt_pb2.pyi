@@ -150,7 +150,7 @@ class Receipt(message.Message):
 
     @builtins.property
     def usage(self) -> usage_pb2.Usage:
-        """What it cost. Absent where the backend does not count."""
+        """What it cost. Absent where nothing was delivered."""
 
     def __init__(
         self,

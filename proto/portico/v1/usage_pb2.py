@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16portico/v1/usage.proto\x12\nportico.v1\"\xb3\x02\n\x05Usage\x12\x1a\n\rprompt_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x19\n\x0ctotal_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12>\n\x15prompt_tokens_details\x18\x04 \x01(\x0b\x32\x1f.portico.v1.PromptTokensDetails\x12\x46\n\x19\x63ompletion_tokens_details\x18\x05 \x01(\x0b\x32#.portico.v1.CompletionTokensDetails\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0f\n\r_total_tokens\"\x91\x02\n\x13PromptTokensDetails\x12\x19\n\x0c\x61udio_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rcached_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1f\n\x12\x63\x61\x63he_write_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x19\n\x0cimage_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x18\n\x0btext_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x0f\n\r_audio_tokensB\x10\n\x0e_cached_tokensB\x15\n\x13_cache_write_tokensB\x0f\n\r_image_tokensB\x0e\n\x0c_text_tokens\"\xc7\x02\n\x17\x43ompletionTokensDetails\x12\'\n\x1a\x61\x63\x63\x65pted_prediction_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0c\x61udio_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1d\n\x10reasoning_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\'\n\x1arejected_prediction_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x18\n\x0btext_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x1d\n\x1b_accepted_prediction_tokensB\x0f\n\r_audio_tokensB\x13\n\x11_reasoning_tokensB\x1d\n\x1b_rejected_prediction_tokensB\x0e\n\x0c_text_tokensb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16portico/v1/usage.proto\x12\nportico.v1\"\xdc\x02\n\x05Usage\x12\x1a\n\rprompt_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x19\n\x0ctotal_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12>\n\x15prompt_tokens_details\x18\x04 \x01(\x0b\x32\x1f.portico.v1.PromptTokensDetails\x12\x46\n\x19\x63ompletion_tokens_details\x18\x05 \x01(\x0b\x32#.portico.v1.CompletionTokensDetails\x12\'\n\x06source\x18\x06 \x01(\x0e\x32\x17.portico.v1.UsageSource\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0f\n\r_total_tokens\"\x91\x02\n\x13PromptTokensDetails\x12\x19\n\x0c\x61udio_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rcached_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1f\n\x12\x63\x61\x63he_write_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x19\n\x0cimage_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x18\n\x0btext_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x0f\n\r_audio_tokensB\x10\n\x0e_cached_tokensB\x15\n\x13_cache_write_tokensB\x0f\n\r_image_tokensB\x0e\n\x0c_text_tokens\"\xc7\x02\n\x17\x43ompletionTokensDetails\x12\'\n\x1a\x61\x63\x63\x65pted_prediction_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0c\x61udio_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1d\n\x10reasoning_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\'\n\x1arejected_prediction_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x18\n\x0btext_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x1d\n\x1b_accepted_prediction_tokensB\x0f\n\r_audio_tokensB\x13\n\x11_reasoning_tokensB\x1d\n\x1b_rejected_prediction_tokensB\x0e\n\x0c_text_tokens*a\n\x0bUsageSource\x12\x1c\n\x18USAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14USAGE_SOURCE_COUNTED\x10\x01\x12\x1a\n\x16USAGE_SOURCE_ESTIMATED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.v1.usage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USAGESOURCE']._serialized_start=995
+  _globals['_USAGESOURCE']._serialized_end=1092
   _globals['_USAGE']._serialized_start=39
-  _globals['_USAGE']._serialized_end=346
-  _globals['_PROMPTTOKENSDETAILS']._serialized_start=349
-  _globals['_PROMPTTOKENSDETAILS']._serialized_end=622
-  _globals['_COMPLETIONTOKENSDETAILS']._serialized_start=625
-  _globals['_COMPLETIONTOKENSDETAILS']._serialized_end=952
+  _globals['_USAGE']._serialized_end=387
+  _globals['_PROMPTTOKENSDETAILS']._serialized_start=390
+  _globals['_PROMPTTOKENSDETAILS']._serialized_end=663
+  _globals['_COMPLETIONTOKENSDETAILS']._serialized_start=666
+  _globals['_COMPLETIONTOKENSDETAILS']._serialized_end=993
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 import builtins as builtins
 import sys
 import typing as typing
@@ -16,10 +17,37 @@ else:
 
 DESCRIPTOR: descriptor.FileDescriptor
 
+class _UsageSource:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageSourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_UsageSource.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    USAGE_SOURCE_UNSPECIFIED: _UsageSource.ValueType  # 0
+    """The backend: what it says is passed on as it is."""
+    USAGE_SOURCE_COUNTED: _UsageSource.ValueType  # 1
+    """The gateway, exactly: the caller sent tokens, and the backend told none."""
+    USAGE_SOURCE_ESTIMATED: _UsageSource.ValueType  # 2
+    """The gateway, from the length of the texts: the backend told none. Good for an
+    order of magnitude, not for a bill.
+    """
+
+class UsageSource(_UsageSource, metaclass=_UsageSourceEnumTypeWrapper):
+    """Who counted the tokens of a Usage."""
+
+USAGE_SOURCE_UNSPECIFIED: UsageSource.ValueType  # 0
+"""The backend: what it says is passed on as it is."""
+USAGE_SOURCE_COUNTED: UsageSource.ValueType  # 1
+"""The gateway, exactly: the caller sent tokens, and the backend told none."""
+USAGE_SOURCE_ESTIMATED: UsageSource.ValueType  # 2
+"""The gateway, from the length of the texts: the backend told none. Good for an
+order of magnitude, not for a bill.
+"""
+
 @typing.final
 class Usage(message.Message):
-    """What a call cost in tokens, as the backend counted it (mapping: gateway.proto).
-    The totals include their parts: subtract the details to price each apart.
+    """What a call cost in tokens (mapping: gateway.proto). The totals include their
+    parts: subtract the details to price each apart.
     """
 
     DESCRIPTOR: descriptor.Descriptor
@@ -29,6 +57,7 @@ class Usage(message.Message):
     TOTAL_TOKENS_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_DETAILS_FIELD_NUMBER: builtins.int
     COMPLETION_TOKENS_DETAILS_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
     EXTRA_JSON_FIELD_NUMBER: builtins.int
     prompt_tokens: builtins.int
     """All tokens of the prompt, cached ones included."""
@@ -36,6 +65,8 @@ class Usage(message.Message):
     """All tokens of the answer, reasoning included."""
     total_tokens: builtins.int
     """prompt_tokens + completion_tokens, as the backend added them up."""
+    source: UsageSource.ValueType
+    """Who counted. In JSON `source` is absent, "counted" or "estimated"."""
     extra_json: builtins.str
     """Members without a field (gateway.proto, rule 4)."""
     @builtins.property
@@ -54,11 +85,12 @@ class Usage(message.Message):
         total_tokens: builtins.int | None = ...,
         prompt_tokens_details: PromptTokensDetails | None = ...,
         completion_tokens_details: CompletionTokensDetails | None = ...,
+        source: UsageSource.ValueType = ...,
         extra_json: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_completion_tokens", b"_completion_tokens", "_prompt_tokens", b"_prompt_tokens", "_total_tokens", b"_total_tokens", "completion_tokens", b"completion_tokens", "completion_tokens_details", b"completion_tokens_details", "prompt_tokens", b"prompt_tokens", "prompt_tokens_details", b"prompt_tokens_details", "total_tokens", b"total_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_completion_tokens", b"_completion_tokens", "_prompt_tokens", b"_prompt_tokens", "_total_tokens", b"_total_tokens", "completion_tokens", b"completion_tokens", "completion_tokens_details", b"completion_tokens_details", "extra_json", b"extra_json", "prompt_tokens", b"prompt_tokens", "prompt_tokens_details", b"prompt_tokens_details", "total_tokens", b"total_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_completion_tokens", b"_completion_tokens", "_prompt_tokens", b"_prompt_tokens", "_total_tokens", b"_total_tokens", "completion_tokens", b"completion_tokens", "completion_tokens_details", b"completion_tokens_details", "extra_json", b"extra_json", "prompt_tokens", b"prompt_tokens", "prompt_tokens_details", b"prompt_tokens_details", "source", b"source", "total_tokens", b"total_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completion_tokens: _TypeAlias = typing.Literal["completion_tokens"]  # noqa: Y015
     _WhichOneofArgType__completion_tokens: _TypeAlias = typing.Literal["_completion_tokens", b"_completion_tokens"]  # noqa: Y015

@@ -81,6 +81,7 @@ of_type: dict[int, JSON] = {
     FieldDescriptor.TYPE_DOUBLE: st.floats(allow_nan=False, allow_infinity=False)
     | st.integers(-(2**53), 2**53),
     FieldDescriptor.TYPE_BYTES: st.lists(st.integers(0, 255), max_size=3),
+    FieldDescriptor.TYPE_ENUM: st.sampled_from(["counted", "estimated", "a word of no value"]),
 }
 
 

@@ -11,7 +11,7 @@ from portico.openai.responses import parse_completion, render_completion
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChoiceLogprobs, TokenLogprob
 from portico.v1.message_pb2 import ChatMessage, ContentPart
 from portico.v1.tools_pb2 import FunctionCall, ToolCall
-from portico.v1.usage_pb2 import CompletionTokensDetails, Usage
+from portico.v1.usage_pb2 import CompletionTokensDetails, Usage, UsageSource
 from tests.proto.openai.meaning import answered, meaning
 from tests.proto.openai.strategies import anything, objects
 
@@ -107,6 +107,19 @@ GOLDEN = {
                     ),
                 )
             ],
+        ),
+    ),
+    "usage that a gateway estimated": (
+        """{"object": "chat.completion", "usage": {"total_tokens": 3, "source": "estimated"}}""",
+        ChatCompletion(
+            object="chat.completion",
+            usage=Usage(total_tokens=3, source=UsageSource.USAGE_SOURCE_ESTIMATED),
+        ),
+    ),
+    "usage from a source of a vendor's": (
+        """{"object": "chat.completion", "usage": {"total_tokens": 3, "source": "unspecified"}}""",
+        ChatCompletion(
+            object="chat.completion", usage=Usage(total_tokens=3, extra_json='{"source":"unspecified"}')
         ),
     ),
     "oddities": (
