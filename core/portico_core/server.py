@@ -13,12 +13,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from portico.config import address
+from portico.link.v1.link_pb2_grpc import add_LinkServiceServicer_to_server
 from portico.remote import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from portico.v1.gateway_pb2 import DESCRIPTOR
 from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
 from portico_core.admin import admin
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
+from portico_core.link import LinkServicer
 from portico_core.service import GatewayServicer
 
 _log: Final = logging.getLogger("portico.server")
@@ -91,7 +93,9 @@ class Server:
         self._gateway = gateway
         self._health = health.aio.HealthServicer()
         self._server = aio.server(options=_OPTIONS)
+        self._links = LinkServicer(gateway)
         add_GatewayServiceServicer_to_server(GatewayServicer(gateway), self._server)
+        add_LinkServiceServicer_to_server(self._links, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -108,6 +112,7 @@ class Server:
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Take no new calls, give running ones ``grace`` seconds or until ``hurry``, then end them."""
         await self._health.enter_graceful_shutdown()
+        self._links.leave()
         hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
         # Clients that watch the health go elsewhere; what is on its way to us meanwhile is still served.
         await asyncio.wait((hurried,), timeout=min(_NOTICE, grace))

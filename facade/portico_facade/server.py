@@ -9,6 +9,7 @@ from typing import Final
 
 from grpc import aio
 
+from portico.link import LinkedGateway, Links
 from portico.remote import RemoteGateway, options_for
 from portico_facade.app import FacadeApplication, make_app
 from portico_facade.config import Settings
@@ -43,8 +44,11 @@ async def serve(
     ``listen`` replaces the address of the settings. ``ready`` is called with the address that is bound,
     as HOST:PORT or unix:/PATH.
     """
-    async with aio.insecure_channel(gateway_target, options_for(gateway_target)) as channel:
-        app = make_app(RemoteGateway(channel), settings)
+    async with (
+        aio.insecure_channel(gateway_target, options_for(gateway_target)) as channel,
+        Links(gateway_target) as links,
+    ):
+        app = make_app(LinkedGateway(RemoteGateway(channel), links.pick), settings)
         with _stop_signals() as (stop, hurry):
             async with serving(app, listen or settings.listen) as (server, address):
                 ready(address)

@@ -49,9 +49,9 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 #: Metadata and trailers, error details included, in either direction.
 MAX_METADATA_BYTES: Final = 64 * 1024
 
-# Schemes of gRPC targets that may stand for several cores. A bare HOST:PORT is none of them: `localhost`
-# has an address of either family, and spreading over both would keep dialling the one that is not bound.
-_SEVERAL: Final = ("dns:", "ipv4:", "ipv6:")
+#: Schemes of gRPC targets that may stand for several cores. A bare HOST:PORT is none of them: `localhost`
+#: has an address of either family, and spreading over both would keep dialling the one that is not bound.
+SEVERAL: Final = ("dns:", "ipv4:", "ipv6:")
 
 # Calls go to the cores in turn, and none to a core whose health says that it drains.
 _SPREAD: Final = json.dumps(
@@ -88,7 +88,7 @@ def options_for(target: str) -> list[tuple[str, int | str]]:
 
     That is ``dns:///core.internal:50051``, or addresses one by one: ``ipv4:10.0.0.1:50051,10.0.0.2:50051``.
     """
-    spread = [("grpc.service_config", _SPREAD)] if target.startswith(_SEVERAL) else []
+    spread = [("grpc.service_config", _SPREAD)] if target.startswith(SEVERAL) else []
     return [*channel_options(), *spread]
 
 

@@ -37,6 +37,8 @@ _MAX_WORD: Final = 64
 Code = grpc.StatusCode
 M = TypeVar("M", bound=Message)
 
+_CODES: Final = {code.value[0]: code for code in Code}
+
 # The table out: HTTP status -> gRPC code. The exact status rides in the detail.
 _TO_GRPC: Final[dict[int, grpc.StatusCode]] = {
     400: Code.INVALID_ARGUMENT,
@@ -146,6 +148,15 @@ def from_status(code: grpc.StatusCode, message: str, status: status_pb2.Status |
         None if retry is None else retry.retry_delay.ToNanoseconds() / 1e9,
         list(detail.headers),
     )
+
+
+def unpack(status: bytes) -> GatewayError:
+    """Unpack an error from a serialised google.rpc.Status."""
+    try:
+        found = status_pb2.Status.FromString(status)
+    except DecodeError as error:
+        return _internal(500, SERVER, "internal_error", f"a status that cannot be read: {error}")
+    return from_status(_CODES.get(found.code, Code.UNKNOWN), found.message, found)
 
 
 def _from_code(code: grpc.StatusCode, message: str, found: dict[str, AnyMessage]) -> GatewayError:

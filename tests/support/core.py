@@ -26,6 +26,8 @@ from portico.adapter import (
     Upstream as Attempted,
 )
 from portico.gateway import Gateway
+from portico.link import LinkedGateway, Links
+from portico.link.link import Link
 from portico.remote import RemoteGateway, channel_options
 from portico.testing.watch import Watch
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChatCompletionParams
@@ -217,13 +219,22 @@ async def direct(settings: Config) -> AsyncIterator[RoutingGateway]:
 @contextlib.asynccontextmanager
 async def served(gateway: RoutingGateway) -> AsyncIterator[aio.Channel]:
     """Serve a gateway over a Unix socket; yield a channel to it."""
+    async with (
+        listening(gateway) as address,
+        aio.insecure_channel(address, channel_options()) as channel,
+    ):
+        yield channel
+
+
+@contextlib.asynccontextmanager
+async def listening(gateway: RoutingGateway) -> AsyncIterator[str]:
+    """Serve a gateway over a Unix socket; yield its address."""
     with tempfile.TemporaryDirectory(prefix="portico-") as folder:
         address = f"unix:{Path(folder, 'core.sock')}"
         server = Server(gateway)
         await server.start([address])
         try:
-            async with aio.insecure_channel(address, channel_options()) as channel:
-                yield channel
+            yield address
         finally:
             await server.stop(0)
 
@@ -235,10 +246,30 @@ async def over_grpc(settings: Config) -> AsyncIterator[Gateway]:
         yield RemoteGateway(channel)
 
 
+@contextlib.asynccontextmanager
+async def over_link(settings: Config) -> AsyncIterator[Gateway]:
+    """Run a gateway behind a real gRPC server, and have every call that may go over a link do so."""
+    async with (
+        direct(settings) as gateway,
+        listening(gateway) as address,
+        aio.insecure_channel(address, channel_options()) as channel,
+        Links(address) as links,
+    ):
+        while links.pick() is None:  # noqa: ASYNC110 - nobody but tests waits for a link
+            await asyncio.sleep(0.001)
+
+        def pick() -> Link:
+            link = links.pick()
+            assert link is not None, "the link is gone"
+            return link
+
+        yield LinkedGateway(RemoteGateway(channel), pick)
+
+
 Binding: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[Gateway]]
 
-#: The two ways to reach a core, by name.
-BINDINGS: dict[str, Binding] = {"direct": direct, "grpc": over_grpc}
+#: The ways to reach a core, by name.
+BINDINGS: dict[str, Binding] = {"direct": direct, "grpc": over_grpc, "link": over_link}
 
 
 def params(model: str = "m", **more: Any) -> ChatCompletionParams:
