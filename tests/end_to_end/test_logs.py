@@ -22,3 +22,13 @@ def test_each_process_logs_into_its_own_folder(tmp_path: Path) -> None:
     )
     assert "a secret" not in everything
     assert {each.name for each in (tmp_path / "logs").iterdir()} == {"serve", "core", "facade"}
+
+
+def test_messages_are_logged_at_debug_only(tmp_path: Path) -> None:
+    for level, logged in (("info", False), ("debug", True)):
+        with serve(env={"LOG_LEVEL": level}, cwd=tmp_path) as gateway:
+            gateway.sdk().chat.completions.create(
+                model="dummy/echo-1", messages=[{"role": "user", "content": "a secret"}]
+            )
+            assert gateway.process.stop() == 0
+        assert ("a secret" in gateway.process.output) is logged, level
