@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import portico
+from portico.adapter import Upstream
 from portico.v1.headers_pb2 import Header
 
 #: The backend sees the gateway's key, or the caller's.
@@ -19,7 +21,7 @@ _OURS: Final = frozenset(
     {
         *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"),
         *("expect", "host", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding"),
-        *("upgrade", "user-agent", "x-portico-key", "x-request-id"),
+        *("upgrade", "user-agent", "traceparent", "x-portico-hops", "x-portico-key", "x-request-id"),
     }
 )
 
@@ -34,12 +36,16 @@ class PassingSettings:
     credentials: str = GATEWAY
     #: Names of further headers of the caller that go on to the backend.
     pass_headers: Sequence[str] = ()
+    #: What the gateway calls itself. None: portico and its version.
+    user_agent: str | None = None
 
     def check_passing(self, *, has_key: bool, own: Iterable[str] = ()) -> None:
         """Raise ValueError for what cannot be meant.
 
         ``has_key``: the gateway has a key of its own. ``own``: the headers that it sets itself.
         """
+        if self.user_agent is not None and not sendable(self.user_agent):
+            raise ValueError("user_agent: must be printable ASCII without line breaks")
         if self.credentials not in (GATEWAY, CALLER):
             raise ValueError(f"credentials: expected gateway or caller, found {self.credentials}")
         if has_key and self.credentials == CALLER:
@@ -55,6 +61,11 @@ class PassingSettings:
         for name in own:
             if name.lower() in self._names():
                 raise ValueError(f"headers: {name} is the caller's to send")
+
+    @property
+    def agent(self) -> str:
+        """What every request has as ``user-agent``."""
+        return self.user_agent or f"portico/{portico.__version__}"
 
     @property
     def callers_key(self) -> bool:
@@ -80,6 +91,12 @@ class PassingSettings:
     def _names(self) -> set[str]:
         names = {name.lower() for name in self.pass_headers}
         return names.union(_CREDENTIALS) if self.callers_key else names
+
+
+def beside(call: Upstream[Any]) -> dict[str, str]:
+    """Return the headers by which a call can be followed beyond this gateway."""
+    told = {"x-request-id": call.request_id, "traceparent": call.traceparent or ""}
+    return {name: value for name, value in told.items() if sendable(value)}
 
 
 def sendable(value: str) -> bool:

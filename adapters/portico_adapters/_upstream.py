@@ -4,13 +4,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeVar
 
-import portico
 from portico.adapter import Limits, Upstream
 from portico.errors import GatewayError, upstream_failed
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico_adapters._http import Answer, HttpClient
-from portico_adapters._passing import PassingSettings, sendable
+from portico_adapters._passing import PassingSettings, beside
 
 R = TypeVar("R", StreamResponse, StreamCompleteResponse)
 R_co = TypeVar("R_co", StreamResponse, StreamCompleteResponse, covariant=True)
@@ -41,8 +40,9 @@ class StreamTranslator(Protocol[R_co]):
 class UpstreamClient:
     """Sends an adapter's requests and reads their answers.
 
-    The backend sees ``headers``, ``x-request-id``, and of the caller's headers those alone that the
-    settings name. ``for_callers``: beginnings of the backend's headers that concern the caller.
+    The backend sees ``headers``, ``x-request-id``, ``traceparent``, and of the caller's headers those
+    alone that the settings name. ``for_callers``: beginnings of the backend's headers that concern the
+    caller.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class UpstreamClient:
         headers: Mapping[str, str] = _NOTHING,
         for_callers: Sequence[str] = ("x-ratelimit-", "retry-after"),
     ) -> None:
-        own = {"user-agent": f"portico/{portico.__version__}", **headers}
+        own = {"user-agent": settings.agent, **headers}
         self._http = HttpClient(url, own, limits)
         self._settings = settings
         self._error_of = error_of
@@ -102,9 +102,8 @@ class UpstreamClient:
         await self._http.aclose()
 
     async def _post(self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str]) -> Answer:
-        sent = {"content-type": "application/json", **self._settings.passed(call.headers), **headers}
-        if sendable(call.request_id):
-            sent["x-request-id"] = call.request_id
+        passed = self._settings.passed(call.headers)
+        sent = {"content-type": "application/json", **passed, **headers, **beside(call)}
         return await self._send("POST", path, sent, body, call.alive)
 
     async def _send(

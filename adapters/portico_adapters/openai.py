@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Final, TypeVar
 
-import portico
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, P, Upstream, UpstreamCall
 from portico.config import Url
 from portico.errors import upstream_failed
@@ -26,8 +25,9 @@ from portico.v1.gateway_pb2 import (
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._chunk_stream import ChunkStream, R
+from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
 from portico_adapters._http import Answer, HttpClient
-from portico_adapters._passing import PassingSettings
+from portico_adapters._passing import PassingSettings, beside, sendable
 
 T = TypeVar("T")
 
@@ -63,10 +63,10 @@ class OpenAISettings(PassingSettings):
     def __post_init__(self) -> None:
         self.check_passing(has_key=bool(self.api_key), own=self.headers)
         # What is often wrong is a line break at the end of a key that was read from a file.
-        if self.api_key and not _sendable(self.api_key.reveal()):
+        if self.api_key and not sendable(self.api_key.reveal()):
             raise ValueError("api_key: must be printable ASCII without line breaks")
         for name, value in self.headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not _sendable(value.reveal()):
+            if not _HEADER_NAME.fullmatch(name) or (value.reveal() and not sendable(value.reveal())):
                 raise ValueError(f"headers: {name} is no header, or its value is not printable ASCII")
             if name.lower() in _FRAMING:
                 raise ValueError(f"headers: {name} is set by the gateway, for each request anew")
@@ -75,14 +75,14 @@ class OpenAISettings(PassingSettings):
 class OpenAIAdapter:
     """Speaks POST /chat/completions, /completions and /embeddings, and GET /models.
 
-    The backend sees the gateway's key and ``x-request-id``; of the caller's headers those alone that the
-    settings name, and the caller's key in place of the gateway's where they say so.
+    The backend sees the gateway's key, ``x-request-id`` and ``traceparent``; of the caller's headers those
+    alone that the settings name, and the caller's key in place of the gateway's where they say so.
     """
 
     Settings: ClassVar[type[OpenAISettings]] = OpenAISettings
 
     def __init__(self, _name: str, settings: OpenAISettings, limits: Limits) -> None:
-        headers = {"user-agent": f"portico/{portico.__version__}"}
+        headers = {"user-agent": settings.agent}
         if settings.api_key:
             headers |= self._key_header(settings.api_key.reveal())
         headers |= {name.lower(): value.reveal() for name, value in settings.headers.items()}
@@ -118,9 +118,11 @@ class OpenAIAdapter:
         return EmbedResponse(embeddings=_read(parse, answered), headers=headers)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
-        accept = {"accept": "application/json", **self._settings.passed(headers)}
-        async with await self._send("GET", "/models", accept) as answer:
-            return _read(parse_models, await answer.read())
+        sent = {"accept": "application/json", **self._onward(headers)}
+        async with await self._send("GET", "/models", sent) as answer:
+            models = _read(parse_models, await answer.read())
+            gateways = bool(answer.picked(HOPS_HEADER))
+        return [model for model in models if one_hop_on(model)] if gateways else models
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -155,11 +157,14 @@ class OpenAIAdapter:
         headers = {
             "accept": accept,
             "content-type": "application/json",
-            **self._settings.passed(call.headers),
+            **self._onward(call.headers),
+            **beside(call),
         }
-        if _sendable(call.request_id):
-            headers["x-request-id"] = call.request_id
         return await self._send("POST", self._path(endpoint, call.model), headers, body, call.alive)
+
+    def _onward(self, headers: Sequence[Header]) -> dict[str, str]:
+        """Return the headers that a request owes to the caller's; raise where it goes in a circle."""
+        return {**self._settings.passed(headers), HOPS_HEADER: onward(headers)}
 
     @staticmethod
     def _key_header(key: str) -> Mapping[str, str]:
@@ -193,11 +198,6 @@ class OpenAIAdapter:
                 answer.headers,
                 callers_key=self._settings.callers_key,
             )
-
-
-def _sendable(value: str) -> bool:
-    """Whether a text may stand in a header."""
-    return value.isascii() and value.isprintable()
 
 
 def _read(parse: Callable[[bytes], T], body: bytes) -> T:

@@ -2,13 +2,8 @@
 
 Requests and answers cross as the messages they are, so nothing is translated and nothing is lost. The
 other gateway routes, retries and times its own backends; this one sees it as a single backend.
-
-Gateways that lead to each other would pass a call round for ever. So each call says in the header
-``x-portico-hops`` how many gateways it has come through, and is refused beyond ``MAX_HOPS``; models
-that another gateway lists say the same in their member ``portico_hops``.
 """
 
-import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -19,7 +14,7 @@ import grpc
 from grpc import aio
 
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, Upstream, UpstreamCall
-from portico.errors import ErrorClass, GatewayError, from_upstream, invalid_request, upstream_failed
+from portico.errors import ErrorClass, GatewayError, from_upstream, upstream_failed
 from portico.gateway import CallContext
 from portico.remote import RemoteGateway, options_for
 from portico.secret import Secret
@@ -38,16 +33,11 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
 from portico_adapters._passing import PassingSettings
 
 Q = TypeVar("Q")
 R = TypeVar("R")
-
-#: How many gateways may follow the first one.
-MAX_HOPS: Final = 4
-
-_HOPS_HEADER: Final = "x-portico-hops"
-_HOPS_MEMBER: Final = "portico_hops"
 
 _TARGET: Final = re.compile(r"unix:\S+|(dns:///|ipv4:|ipv6:)?[^\s/]+:\d{1,5}", re.ASCII)
 
@@ -76,8 +66,8 @@ class RemotePorticoSettings(PassingSettings):
 class RemotePorticoAdapter:
     """Calls the GatewayService of another core.
 
-    The other gateway sees this one's key, the request id and the deadline, and of the caller's headers
-    those that the settings name.
+    The other gateway sees this one's key, the request id, the trace and the deadline, and of the
+    caller's headers those that the settings name.
     """
 
     Settings: ClassVar[type[RemotePorticoSettings]] = RemotePorticoSettings
@@ -122,7 +112,7 @@ class RemotePorticoAdapter:
             listed = await self._gateway().list_models(request, context)
         except GatewayError as error:
             raise _seen_from_here(error, context) from None
-        return [model for model in listed.models if _one_hop_on(model)]
+        return [model for model in listed.models if one_hop_on(model)]
 
     async def aclose(self) -> None:
         if self._channel is not None:
@@ -134,7 +124,8 @@ class RemotePorticoAdapter:
             target = self._settings.target
             # The time that gRPC gives a connect has this name.
             connect = ("grpc.min_reconnect_backoff_ms", round(self._limits.connect_seconds * 1000))
-            options = list(dict([*options_for(target), connect]).items())
+            agent = ("grpc.primary_user_agent", self._settings.agent)
+            options = list(dict([*options_for(target), connect, agent]).items())
             if self._settings.tls:
                 self._channel = aio.secure_channel(target, grpc.ssl_channel_credentials(), options)
             else:
@@ -143,22 +134,11 @@ class RemotePorticoAdapter:
 
     def _headers(self, headers: Sequence[Header]) -> list[Header]:
         """Return the headers of a request. Raise GatewayError where it has come through too many gateways."""
-        hops = 1 + max((_number(each.value) for each in headers if each.name == _HOPS_HEADER), default=0)
-        if hops > MAX_HOPS:
-            # The caller's mistake, so that no gateway on the way back tries its next candidate.
-            raise invalid_request(
-                f"The request came through {hops} gateways: their routes for this model lead in a circle.",
-                "model",
-                "gateway_loop",
-            )
-        passed = self._settings.passed(headers).items()
-        return [
-            *(Header(name=name, value=value.encode()) for name, value in passed if name != _HOPS_HEADER),
-            Header(name=_HOPS_HEADER, value=b"%d" % hops),
-        ]
+        sent = {**self._settings.passed(headers), HOPS_HEADER: onward(headers)}
+        return [Header(name=name, value=value.encode()) for name, value in sent.items()]
 
     def _context(self, call: Upstream[Any]) -> CallContext:
-        return CallContext(call.request_id, self._authorization, deadline=call.deadline)
+        return CallContext(call.request_id, self._authorization, call.traceparent, call.deadline)
 
     async def _ask(
         self, method: Callable[[Q, CallContext], Awaitable[R]], request: Q, call: Upstream[Any]
@@ -200,17 +180,3 @@ def _seen_from_here(error: GatewayError, context: CallContext) -> GatewayError:
         seen = from_upstream(error.http_status, error.message)
     seen.upstream_status = error.http_status
     return seen
-
-
-def _one_hop_on(model: Model) -> bool:
-    """Count this gateway in a listed model. False: calls of it would come through too many."""
-    members: dict[str, Any] = json.loads(model.extra_json or "{}")
-    told = members.get(_HOPS_MEMBER)
-    hops = 1 + (told if isinstance(told, int) else 0)
-    model.extra_json = json.dumps({**members, _HOPS_MEMBER: hops}, ensure_ascii=False)
-    return hops <= MAX_HOPS
-
-
-def _number(value: bytes) -> int:
-    """Return a small number; 0 for what is none."""
-    return int(value) if len(value) <= 4 and value.isdigit() else 0

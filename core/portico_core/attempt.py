@@ -79,6 +79,7 @@ class Attempt:
             self.watchdog.alive,
             call.context.deadline,
             self.candidate.backend,
+            traceparent=call.context.traceparent,
         )
 
     def commit(self) -> None:

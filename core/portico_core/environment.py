@@ -89,6 +89,9 @@ def _single_variables(environ: Mapping[str, str], made: "_Document") -> None:
     openai = _openai(environ, made)
     gateway = _gateway(environ, made)
     ollama = _ollama(environ, made)
+    if given(environ, "AGENT_ID"):
+        for members in made.backends.values():
+            members["user_agent"] = "${AGENT_ID}"
     # A caller who asks OpenAI for gpt-4 expects gpt-4; then the gateway, with Ollama behind it.
     order = [*openai, *gateway, *ollama]
     if gateway or ollama:
@@ -121,8 +124,6 @@ def _gateway(environ: Mapping[str, str], made: "_Document") -> list[str]:
         members = {"dialect": "portico", "target": _plain(url.removeprefix("grpc://").rstrip("/"))}
     elif not urlsplit(url).path.strip("/"):
         members["url"] = f"{_plain(url).rstrip('/')}/v1"
-    if given(environ, "AGENT_ID") and members["dialect"] == "openai":
-        members["headers"] = {"user-agent": "${AGENT_ID}"}
     return made.add("gateway", members, "GATEWAY_URL")
 
 

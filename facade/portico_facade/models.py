@@ -16,6 +16,8 @@ class Models(Handler):
         """Answer with the list."""
         request = ListModelsRequest(headers=headers.forwarded(self.request.headers))
         response = await self.facade.gateway.list_models(request, self.context())
+        # Tells a gateway that has this one as a backend that names grow here (docs/decisions/0006).
+        self.set_header("X-Portico-Hops", "0")
         self.finish(render_models(response.models))
 
     head = get

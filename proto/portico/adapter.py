@@ -56,6 +56,8 @@ class Upstream(Generic[P]):
     drop_unsupported: bool = False
     #: The names of those that were left out. The core tells the caller.
     dropped: list[str] = field(default_factory=list)
+    #: The caller's W3C trace context, to be sent on as it is. None: it sent none.
+    traceparent: str | None = None
 
     def unsupported(self, what: str, param: str) -> None:
         """Note that ``param`` is left out, as the backend does not support ``what``, where that is allowed.

@@ -39,6 +39,7 @@ async def test_the_backend_sees_our_key_and_the_request_id_and_nothing_of_the_ca
             "content-type": "application/json",
             "openai-organization": "o",
             "user-agent": f"portico/{portico.__version__}",
+            "x-portico-hops": "1",
             "x-request-id": "req-1",
         }
 

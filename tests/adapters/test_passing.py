@@ -3,10 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import portico
 from portico.adapter import Adapter, Limits, UpstreamCall
 from portico.errors import ErrorClass, GatewayError
 from portico.secret import Secret
@@ -54,11 +56,11 @@ async def adapter(dialect: str, *answers: Answerer, **members: Any) -> AsyncIter
             await made.aclose()
 
 
-async def seen(dialect: str, **members: Any) -> dict[str, str]:
+async def seen(dialect: str, call: UpstreamCall = CALL, /, **members: Any) -> dict[str, str]:
     """Make a call; return the headers that the backend saw."""
     whole = answer(json.dumps(ADAPTERS[dialect][2]).encode())
     async with adapter(dialect, whole, **members) as (made, upstream):
-        await made.chat(CALL)
+        await made.chat(call)
         return upstream.requests[0].headers
 
 
@@ -67,6 +69,16 @@ async def test_by_default_nothing_of_the_caller_reaches_the_backend(dialect: str
     headers = await seen(dialect, api_key=Secret("ours"))
     assert headers["authorization"] == "Bearer ours"
     assert not headers.keys() & {"x-api-key", "openai-organization", "x-tenant-id", "cookie"}
+
+
+@each_adapter
+async def test_the_callers_trace_goes_on_under_the_name_that_the_gateway_was_given(dialect: str) -> None:
+    """A trace that no header can hold does not; a gateway without a name is portico."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for told, sent in ((trace, trace), ("a\nb", None), ("", None), (None, None)):
+        headers = await seen(dialect, replace(CALL, traceparent=told), user_agent="agent 7")
+        assert (headers.get("traceparent"), headers["user-agent"]) == (sent, "agent 7")
+    assert (await seen(dialect))["user-agent"] == f"portico/{portico.__version__}"
 
 
 @each_adapter
@@ -120,6 +132,8 @@ async def test_models_are_listed_with_the_callers_key(dialect: str) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
+        ({"user_agent": "a\nb"}, "user_agent: must be printable ASCII"),
+        ({"pass_headers": ["traceparent"]}, "pass_headers: traceparent is the gateway's own"),
         ({"credentials": "both"}, "credentials: expected gateway or caller, found both"),
         ({"credentials": "caller", "api_key": Secret("k")}, "api_key: is not sent"),
         ({"pass_headers": ["x y"]}, "pass_headers: 'x y' is no header"),

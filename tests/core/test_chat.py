@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import ChatResponse
 from portico.v1.receipt_pb2 import Outcome, Served
 from portico_core.config import Timeouts
@@ -21,7 +22,7 @@ from tests.core.cases import (
     failed,
     give_the_same,
 )
-from tests.support.core import FOREVER, USAGE, answer, ask
+from tests.support.core import BINDINGS, FOREVER, USAGE, Upstream, answer, ask, config
 
 
 def answered(by: Served, attempts: Sequence[tuple[str, str]]) -> Check:
@@ -104,3 +105,12 @@ CHAT = {
 async def test_unstreamed_calls(name: str) -> None:
     """Answer, error and receipt are right, and equal directly and over gRPC."""
     await give_the_same(CHAT[name])
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_the_callers_trace_reaches_every_attempt(binding: str) -> None:
+    """Adapters send it on."""
+    upstream = Upstream([[BROKEN], [answer()]])
+    async with BINDINGS[binding](config({"a": upstream}, models={"m": ["a/x", "a/y"]})) as gateway:
+        await gateway.chat(ask(), CallContext("req_1", traceparent="00-1-2-01"))
+    assert [each.traceparent for each in upstream.calls] == ["00-1-2-01"] * 2

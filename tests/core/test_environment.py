@@ -57,8 +57,10 @@ def test_ollama_is_found_with_and_without_a_scheme(written: str, url: str) -> No
 def test_openais_names_stand_for_local_models_at_the_gateway_and_then_at_ollama() -> None:
     config = made(OLLAMA_URL="h:1", GATEWAY_URL="https://gateway.example.com", AGENT_ID="agent-$7")
     assert urls(config) == {"gateway": "https://gateway.example.com/v1", "ollama": "http://h:1"}
-    headers = config.backends[0].settings.headers
-    assert {name: value.reveal() for name, value in headers.items()} == {"user-agent": "agent-$7"}
+    assert {each.name: each.settings.agent for each in config.backends} == {
+        "gateway": "agent-$7",
+        "ollama": "agent-$7",
+    }
     for name, local in {
         "gpt-4": "qwen2.5:32b",
         "gpt-4-turbo": "qwen2.5:32b",

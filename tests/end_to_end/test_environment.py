@@ -34,9 +34,13 @@ async def test_seed_000_the_gateway_answers_and_ollama_behind_it(tmp_path: Path)
             assert request.headers["user-agent"] == "chatgpt-api-adapter"
 
             remote.serve(answer(b"{}", 503))
-            body = (await client.post("/v1/chat/completions", json=chat("gpt-4-mini"))).json()
+            trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+            answered = await client.post("/v1/chat/completions", json=chat("gpt-4-mini"), headers=trace)
+            body = answered.json()
             assert (body["model"], body["choices"][0]["message"]["content"]) == ("gpt-4-mini", "local")
             (request,) = asked(ollama)
+            assert request.headers["user-agent"] == "chatgpt-api-adapter"
+            assert request.headers["traceparent"] == trace["traceparent"]
             assert (request.path, request.json()["model"]) == ("/api/chat", "qwen2.5:3b")
 
             models = [each["id"] for each in (await client.get("/v1/models")).json()["data"]]

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Final, TypeVar
 
-import portico
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, P, Upstream, UpstreamCall
 from portico.errors import upstream_failed
 from portico.v1.gateway_pb2 import (
@@ -23,12 +22,13 @@ from portico.v1.gateway_pb2 import (
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._http import Answer, HttpClient
+from portico_adapters._passing import beside
 from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
 from portico_adapters.ollama.embeddings import embed_body, embeddings_of
 from portico_adapters.ollama.errors import error_of
 from portico_adapters.ollama.models import models_of
-from portico_adapters.ollama.settings import OllamaSettings, sendable
+from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.ollama.stream import Translator
 from portico_adapters.ollama.text import TextStream, text_body, text_of
 
@@ -41,14 +41,14 @@ _FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
 class OllamaAdapter:
     """Speaks POST /api/chat, /api/generate and /api/embed, and GET /api/tags.
 
-    The backend sees the gateway's key and ``x-request-id``; of the caller's headers those alone that the
-    settings name, and the caller's key in place of the gateway's where they say so.
+    The backend sees the gateway's key, ``x-request-id`` and ``traceparent``; of the caller's headers those
+    alone that the settings name, and the caller's key in place of the gateway's where they say so.
     """
 
     Settings: ClassVar[type[OllamaSettings]] = OllamaSettings
 
     def __init__(self, _name: str, settings: OllamaSettings, limits: Limits) -> None:
-        headers = {"user-agent": f"portico/{portico.__version__}"}
+        headers = {"user-agent": settings.agent}
         if settings.api_key:
             headers["authorization"] = f"Bearer {settings.api_key.reveal()}"
         self._http = HttpClient(settings.url, headers, limits)
@@ -103,9 +103,8 @@ class OllamaAdapter:
         await self._http.aclose()
 
     async def _post(self, path: str, body: bytes, call: Upstream[P]) -> Answer:
-        headers = {"content-type": "application/json", **self._settings.passed(call.headers)}
-        if sendable(call.request_id):
-            headers["x-request-id"] = call.request_id
+        passed = self._settings.passed(call.headers)
+        headers = {"content-type": "application/json", **passed, **beside(call)}
         return await self._send("POST", path, headers, body, call.alive)
 
     async def _send(

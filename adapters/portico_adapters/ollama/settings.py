@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from portico.config import Url
 from portico.secret import Secret
-from portico_adapters._passing import PassingSettings
+from portico_adapters._passing import PassingSettings, sendable
 
 # What Go's time.ParseDuration reads, or a number of seconds.
 _DURATION: Final = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
@@ -49,8 +49,3 @@ class OllamaSettings(PassingSettings):
         if self.keep_alive is not None and _SECONDS.fullmatch(self.keep_alive):
             return float(self.keep_alive)
         return self.keep_alive
-
-
-def sendable(value: str) -> bool:
-    """Whether a text may stand in a header."""
-    return value != "" and value.isascii() and value.isprintable()

@@ -1,12 +1,15 @@
 """The adapter for another core: what reaches that core, and what comes back from it."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from grpc import aio
 
 from portico.adapter import Adapter, UpstreamCall
 from portico.config import ConfigError, fill, parse
@@ -44,6 +47,34 @@ async def failure(adapter: Adapter, way: str, asked: UpstreamCall | None = None)
     with pytest.raises(GatewayError) as caught:
         await WAYS[way](adapter, asked or call())
     return caught.value
+
+
+@EACH_WAY
+async def test_the_other_core_sees_the_trace_and_who_calls(way: str) -> None:
+    """As metadata; gRPC adds its own name to the user agent."""
+    seen: dict[str, str] = {}
+    async with sniffed(seen) as target, calling(target, user_agent="agent 7") as adapter:
+        await failure(adapter, way, call(traceparent="00-1-2-01"))
+    assert seen["traceparent"] == "00-1-2-01"
+    assert seen["user-agent"].startswith("agent 7 grpc-")
+
+
+@asynccontextmanager
+async def sniffed(seen: dict[str, str]) -> AsyncIterator[str]:
+    """Run a server that notes the metadata of every call, and implements none; yield where it listens."""
+
+    class Noting(aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> None:
+            seen.update(handler_call_details.invocation_metadata)
+
+    with tempfile.TemporaryDirectory(prefix="portico-") as folder:
+        server = aio.server(interceptors=[Noting()])
+        server.add_insecure_port(f"unix:{folder}/core.sock")
+        await server.start()
+        try:
+            yield f"unix:{folder}/core.sock"
+        finally:
+            await server.stop(None)
 
 
 async def test_answers_come_as_they_are() -> None:

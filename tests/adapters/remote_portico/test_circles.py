@@ -19,7 +19,7 @@ from portico.testing.watch import PATIENCE
 from portico.v1.gateway_pb2 import ListModelsRequest
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
-from portico_adapters.remote_portico import MAX_HOPS
+from portico_adapters._hops import MAX_HOPS
 from portico_core.config import Config
 from tests.adapters.remote_portico.gateways import call, calling, far, leading_to, listening
 from tests.support.core import Upstream, answer, config
