@@ -1,0 +1,176 @@
+"""OpenAI's official SDK as judge of its dialect, whoever speaks it."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import openai
+
+from tests.recorded.kinds import MODEL, Kind, encoding_of, texts_of
+from tests.recorded.outcome import Choice, Outcome, Usage, broken, failed, parsed
+from tests.support.corpus import Case
+
+Client = openai.OpenAI | openai.AzureOpenAI
+#: Returns the client that calls the replay server for a case.
+Connect = Callable[[str, Case], Client]
+
+# An error inside a 200, or in mid-stream, tells by its code or type what else the status would.
+_STATUS_BY_WORD: Final = {"invalid_request_error": 400, "rate_limit_exceeded": 429}
+
+
+# What servers of the dialect say of a prompt that is too long, besides OpenAI's own code.
+_TOO_LONG: Final = re.compile("context length|exceed_context_size|too_many_prompt_tokens|prompt too long")
+
+
+def connect(url: str, _: Case) -> Client:
+    """Return a client of the usual address."""
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=30)
+
+
+def judge(url: str, case: Case, kind: Kind, connect: Connect = connect) -> Outcome:
+    """Return what the SDK makes of a case."""
+    with connect(url, case) as sdk:
+        try:
+            return _CALLS[kind](sdk, case)
+        except openai.APIStatusError as error:
+            return _failed(error.status_code, error.body)
+        except openai.APIError as error:
+            return _failed(0, error.body)
+
+
+def _chat(sdk: Client, case: Case) -> Outcome:
+    asked: Any = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "stream": bool(case.stream)}
+    answer: Any = sdk.chat.completions.create(**asked)
+    if case.stream:
+        return _assembled(answer)
+    if not answer.choices:
+        return _failed(0, getattr(answer, "error", None))
+    return Outcome(tuple(_choice(each) for each in answer.choices), usage_of(answer.usage))
+
+
+def _choice(choice: Any) -> Choice:
+    message = choice.message
+    if message is None:
+        return Choice(finish_reason=choice.finish_reason)
+    text, thought = texts(message)
+    calls = [_called(call) for call in message.tool_calls or ()]
+    if message.function_call:
+        calls.append((message.function_call.name, parsed(message.function_call.arguments)))
+    return Choice(text, thought, message.refusal or "", tuple(calls), choice.finish_reason)
+
+
+def _called(call: Any) -> tuple[str, Any]:
+    if call.type == "custom":
+        return call.custom.name, call.custom.input
+    return call.function.name, parsed(call.function.arguments)
+
+
+def texts(message: Any) -> tuple[str, str]:
+    """Return text and reasoning of a message or delta, under any of the names that servers give them."""
+    told = message.model_extra or {}
+    thought = told.get("reasoning_content") or told.get("reasoning") or ""
+    content: Any = message.content or ""
+    if isinstance(content, list):  # Mistral's, which the SDK lets through
+        inner = (piece for part in content for piece in part.get("thinking", ()))
+        thought = "".join(piece["text"] for piece in inner)
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    return content, thought
+
+
+class _Piecewise:
+    """One choice of a stream."""
+
+    def __init__(self) -> None:
+        self.text = self.reasoning = self.refusal = ""
+        self.finish_reason: str | None = None
+        #: By their index: name and arguments.
+        self.calls: dict[int, list[str]] = {}
+
+    def add(self, choice: Any) -> None:
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        delta = choice.delta
+        if delta is None:
+            return
+        text, thought = texts(delta)
+        self.text += text
+        self.reasoning += thought
+        self.refusal += delta.refusal or ""
+        for call in delta.tool_calls or ():
+            self._call(call.index, call.function)
+        if delta.function_call:
+            self._call(-1, delta.function_call)
+
+    def _call(self, index: int, function: Any) -> None:
+        called = self.calls.setdefault(index or 0, ["", ""])
+        if function:
+            called[0] = function.name or called[0]
+            called[1] += function.arguments or ""
+
+    def choice(self) -> Choice:
+        calls = tuple((name, parsed(arguments)) for name, arguments in self.calls.values())
+        return Choice(self.text, self.reasoning, self.refusal, calls, self.finish_reason)
+
+
+def _assembled(chunks: Iterable[Any]) -> Outcome:
+    choices: dict[int, _Piecewise] = {}
+    usage, came = None, False
+    for chunk in chunks:
+        came = True
+        usage = usage_of(chunk.usage) or usage
+        for choice in chunk.choices or ():
+            choices.setdefault(choice.index or 0, _Piecewise()).add(choice)
+    return Outcome(tuple(choices[at].choice() for at in sorted(choices)), usage) if came else broken()
+
+
+def _text(sdk: Client, case: Case) -> Outcome:
+    answer: Any = sdk.completions.create(model=MODEL, prompt="x", stream=bool(case.stream))
+    texts: dict[int, str] = {}
+    reasons: dict[int, str | None] = {}
+    usage = None
+    for piece in answer if case.stream else [answer]:
+        usage = usage_of(piece.usage) or usage
+        for choice in piece.choices:
+            texts[choice.index] = texts.get(choice.index, "") + (choice.text or "")
+            reasons[choice.index] = choice.finish_reason or reasons.get(choice.index)
+    return Outcome(tuple(Choice(texts[at], finish_reason=reasons[at]) for at in sorted(texts)), usage)
+
+
+def _embed(sdk: Client, case: Case) -> Outcome:
+    asked: Any = {"model": MODEL, "input": texts_of(case), "encoding_format": encoding_of(case)}
+    answer: Any = sdk.embeddings.create(**asked)
+    # Asked for base64 in so many words, the SDK leaves it as it is.
+    told = (each.embedding for each in answer.data)
+    vectors = tuple(each if isinstance(each, str) else tuple(each) for each in told)
+    return Outcome(usage=usage_of(answer.usage), vectors=vectors)
+
+
+def _models(sdk: Client, _: Case) -> Outcome:
+    return Outcome(models=tuple(model.id for model in sdk.models.list()))
+
+
+_CALLS: Final = {Kind.CHAT: _chat, Kind.TEXT: _text, Kind.EMBEDDINGS: _embed, Kind.MODELS: _models}
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """Return the counts in a ``usage``, whatever names a server has for the cached part."""
+    if usage is None:
+        return None
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    reasoning = getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None)
+    return Usage(
+        usage.prompt_tokens or 0, getattr(usage, "completion_tokens", 0) or 0, cached or 0, reasoning or 0
+    )
+
+
+def _failed(status: int, body: object) -> Outcome:
+    """Return the outcome of an error. ``status`` 0: it stood in an answer of status 200."""
+    told = body if isinstance(body, dict) else {}
+    words = [word for word in (told.get("code"), told.get("type")) if isinstance(word, str)]
+    number = next((int(word) for word in (str(told.get("code")), *words) if word.isdigit()), 0)
+    status = (
+        status or number or next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 502)
+    )
+    code = told.get("code") if isinstance(told.get("code"), str) and not number else None
+    if status == 400 and _TOO_LONG.search(str(body)):
+        code = "context_length_exceeded"
+    return failed(status, code, told.get("type"))

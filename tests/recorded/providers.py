@@ -1,0 +1,134 @@
+"""Every provider of the corpus: who translates it, who judges, what is served of it and what differs."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from portico.adapter import Adapter, Limits
+from portico_adapters.openai import OpenAIAdapter, OpenAISettings
+from tests.recorded import openai_sdk
+from tests.recorded.kinds import Kind
+from tests.recorded.outcome import Outcome
+from tests.support.corpus import Case
+
+V = TypeVar("V")
+
+#: Makes the adapter that calls the replay server. ``url`` chooses the case: ``http://127.0.0.1:1/@CASE``.
+AdapterFactory = Callable[[str, Case], Adapter]
+#: Has the official SDK call the same ``url``, streamed where the case is, and says what it made of it.
+Judge = Callable[[str, Case, Kind], Outcome]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One folder of the corpus. Each of its cases is either served or not served."""
+
+    #: A regular expression that finds the path of a request -> what kind of call it is.
+    served: Mapping[str, Kind] = field(default_factory=dict)
+    #: The same -> why no adapter reads such cases. Looked at after ``served``.
+    not_served: Mapping[str, str] = field(default_factory=dict)
+    #: Both are there where anything is served.
+    adapter: AdapterFactory | None = None
+    judge: Judge | None = None
+    #: The judge, as the generated page names it.
+    judged_by: str = ""
+    #: Case -> why adapter and judge read it differently. A test holds that they still do.
+    differs: Mapping[str, str] = field(default_factory=dict)
+
+    def kind_of(self, case: Case) -> Kind | None:
+        """Return the kind of a case; None: it is not served."""
+        return _first(self.served, case.path)
+
+    def why_not(self, case: Case) -> str | None:
+        """Return why a case is not served; None: nobody said so."""
+        return _first(self.not_served, case.path)
+
+
+def _first(table: Mapping[str, V], path: str) -> V | None:
+    return next((value for pattern, value in table.items() if re.search(pattern, path)), None)
+
+
+_OPENAI_KINDS: Final = {
+    r"/chat/completions$": Kind.CHAT,
+    r"(?<!chat)/completions$": Kind.TEXT,
+    r"/v1/embeddings$": Kind.EMBEDDINGS,
+    r"/v1/models$": Kind.MODELS,
+}
+_RESPONSES: Final = "the Responses API"
+_OPENAI_OTHERS: Final = {
+    r"/responses(/|$)": _RESPONSES,
+    r"/batches(/|$)": "batches",
+    r"/(files|fine_tuning)(/|$)": "files and fine-tuning",
+    r"/moderations$": "moderations",
+    r"/v1/models/": "single models: Portico answers from its own list",
+    r"/v1/messages(/|$)": "Anthropic's dialect on a server of OpenAI's",
+    r"/v1/nonexistent$": "an address that no client calls",
+}
+
+
+def _openai_adapter(url: str, _: Case) -> Adapter:
+    return OpenAIAdapter("recorded", OpenAISettings(f"{url}/v1"), Limits())
+
+
+def _openai(differs: Mapping[str, str] = MappingProxyType({})) -> Provider:
+    """Return the row of a server that speaks OpenAI's dialect."""
+    return Provider(
+        _OPENAI_KINDS, _OPENAI_OTHERS, _openai_adapter, openai_sdk.judge, "openai", differs=differs
+    )
+
+
+def _in_the_making() -> Provider:
+    return Provider(not_served={"": "an adapter in the making"})
+
+
+#: Folder of the corpus -> its row.
+PROVIDERS: Final[Mapping[str, Provider]] = {
+    "alibaba": _openai(),
+    "anthropic": _in_the_making(),
+    "azure": _in_the_making(),
+    "bedrock-converse": _in_the_making(),
+    "bedrock-invoke": _in_the_making(),
+    "bedrock-mantle": _openai(),
+    "cerebras": _openai(),
+    "cohere": _in_the_making(),
+    "deepseek": _openai(),
+    "gemini": _in_the_making(),
+    "gemini-interactions": _in_the_making(),
+    "groq": _openai(),
+    "huggingface": Provider(not_served={"/api/models/": "the hub's own API"}),
+    "llamacpp": _openai(),
+    "mistral": _openai(
+        dict.fromkeys(
+            (
+                "chat-mistral-hybrid-reasoning-streams-thinking-separately-fr-d309a0",
+                "mistral-reasoning-stream-f39ff5",
+                "mistral-v1-chat-completions-post-20aaaaf3-f22fca",
+                "mistral-v1-chat-completions-post-ccfa08da-63686b",
+                "test-reasoning-wire-contract-mistral-small-thinking-high-fc9ce0",
+            ),
+            "reasoning within a list of content is carried as it is",
+        )
+    ),
+    "moonshot": _openai(),
+    "ollama": _in_the_making(),
+    "ollama-openai-compat": _openai(),
+    "openai-batches": _openai(),
+    "openai-chat": _openai(),
+    "openai-completions": _openai(),
+    "openai-embeddings": _openai(),
+    "openai-finetune-files": _openai(),
+    "openai-models": _openai(),
+    "openai-moderations": _openai(),
+    "openai-responses": _openai(),
+    "openai-responses-compat": _openai(),
+    "openrouter": _openai(),
+    "perplexity": _openai(),
+    "together": _openai(),
+    "vertex": _in_the_making(),
+    "vllm": _openai(),
+    "watsonx": Provider(not_served={"^/ml/": "watsonx.ai's own API"}),
+    "xai": _openai(),
+    "xai-responses": _openai(),
+}
