@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from portico.errors import GatewayError, internal, upstream_failed
+from portico_core import usage
 from portico_core.attempt import Attempt, attempts
 from portico_core.backends import Backend
 from portico_core.call import Call
@@ -36,8 +37,7 @@ async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
     if operation.id_prefix is not None:
         Identity(operation.id_prefix).fill(answered)
     response.served.CopyFrom(attempt.served)
-    if answered.HasField("usage"):
-        call.usage = answered.usage
+    call.usage = usage.settled(answered, call.params)
     return response
 
 
@@ -58,7 +58,7 @@ async def _follow(
     attempt: Attempt, method: StreamMethod[S], operation: Streaming[S]
 ) -> AsyncGenerator[S, None]:
     """Yield one candidate's stream from its first content on; raise unless it comes to a whole end."""
-    call, progress = attempt.call, Progress(operation.has_content)
+    call, progress = attempt.call, Progress(operation.has_content, operation.text_of)
     identity = Identity(operation.id_prefix)
     held: list[S] = []
     try:
@@ -77,7 +77,13 @@ async def _follow(
                     held[0].served.CopyFrom(attempt.served)
                     for each in _joined(held):
                         yield each
+        if progress.usage is None:
+            progress.usage = usage.estimated(call.params, progress.size)
+            yield operation.telling(progress.usage)
     finally:
+        # A stream that was cut cost what came of it, should nobody say better.
+        if progress.usage is None and attempt.committed:
+            progress.usage = usage.estimated(call.params, progress.size)
         call.usage = progress.usage
 
 

@@ -17,6 +17,7 @@ from portico_core.backends import Backend
 from portico_core.call import Call
 from portico_core.catalog import Catalog
 from portico_core.routing import Routes
+from portico_core.usage import SOURCES
 
 #: Stands for every model name that neither the configuration nor a backend's list knows.
 OTHER: Final = "other"
@@ -64,7 +65,10 @@ class Metrics:
             buckets=_FIRST_CONTENT,
         )
         tokens = Counter(
-            "portico_tokens", "Tokens of prompts and of answers.", ("model", "backend", "type"), registry=own
+            "portico_tokens",
+            "Tokens of prompts and of answers, by who counted them.",
+            ("model", "backend", "type", "source"),
+            registry=own,
         )
         attempts = Counter(
             "portico_attempts", "Attempts that have ended.", ("backend", "result"), registry=own
@@ -103,8 +107,10 @@ class Metrics:
         for attempt in call.attempts:
             self._attempts(attempt.candidate.backend, _result(attempt)).inc()
         if call.usage is not None:
-            self._tokens(model, backend, "input").inc(max(0, call.usage.prompt_tokens))
-            self._tokens(model, backend, "output").inc(max(0, call.usage.completion_tokens))
+            # A number that this gateway does not know is another gateway's, which is a backend.
+            source = SOURCES.get(call.usage.source, SOURCES[0])
+            self._tokens(model, backend, "input", source).inc(max(0, call.usage.prompt_tokens))
+            self._tokens(model, backend, "output", source).inc(max(0, call.usage.completion_tokens))
 
 
 class ModelLabels:

@@ -5,12 +5,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from portico.adapter import Adapter, Completes, Embeds, Upstream
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
 from portico.v1.chat_pb2 import ChatCompletion
-from portico.v1.chunk_pb2 import ChunkHeader
+from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
 from portico.v1.completions_pb2 import TextCompletion, TextCompletionParams
 from portico.v1.gateway_pb2 import (
     ChatResponse,
@@ -19,6 +20,7 @@ from portico.v1.gateway_pb2 import (
     StreamCompleteResponse,
     StreamResponse,
 )
+from portico.v1.usage_pb2 import Usage
 from portico_core import text_over_chat
 from portico_core.progress import has_content, has_text, says_something
 
@@ -52,6 +54,10 @@ class Streaming(Generic[S]):
     method: Callable[[Adapter, Any], StreamMethod[S]]
     #: Tells a choice with content from one that keeps a connection open.
     has_content: Callable[[Any], bool]
+    #: A choice's field for its text.
+    text_of: Callable[[Any], str]
+    #: The message that tells a stream's usage.
+    telling: Callable[[Usage], S]
     id_prefix: str
 
 
@@ -123,8 +129,16 @@ EMBED: Final = Unary[EmbedResponse](
     id_prefix=None,
 )
 STREAM: Final = Streaming[StreamResponse](
-    method=lambda adapter, _: adapter.stream, has_content=has_content, id_prefix="chatcmpl-"
+    method=lambda adapter, _: adapter.stream,
+    has_content=has_content,
+    text_of=attrgetter("delta.content"),
+    telling=lambda usage: StreamResponse(chunks=[ChatChunk(usage=usage)]),
+    id_prefix="chatcmpl-",
 )
 STREAM_COMPLETE: Final = Streaming[StreamCompleteResponse](
-    method=_stream_complete, has_content=has_text, id_prefix="cmpl-"
+    method=_stream_complete,
+    has_content=has_text,
+    text_of=attrgetter("text"),
+    telling=lambda usage: StreamCompleteResponse(chunks=[TextCompletion(usage=usage)]),
+    id_prefix="cmpl-",
 )

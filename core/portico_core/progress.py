@@ -10,6 +10,8 @@ from portico.v1.chunk_pb2 import ChunkChoice, Delta
 from portico.v1.completions_pb2 import TextChoice
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico.v1.usage_pb2 import Usage
+from portico_core import text_size
+from portico_core.usage import tells
 
 #: Chunks without content that are held back. Some servers send an empty chunk per hidden token of
 #: reasoning: after so many the backend is at work, and is as good as committed.
@@ -19,15 +21,18 @@ _MOST_HELD = 1000
 class Progress:
     """What the messages of one stream amount to so far."""
 
-    __slots__ = ("_begun", "_empty", "_finished", "_has_content", "committed", "usage")
+    __slots__ = ("_begun", "_empty", "_finished", "_has_content", "_text_of", "committed", "size", "usage")
 
-    def __init__(self, has_content: Callable[[Any], bool]) -> None:
-        """``has_content``: of a choice."""
+    def __init__(self, has_content: Callable[[Any], bool], text_of: Callable[[Any], str]) -> None:
+        """``has_content``: of a choice; ``text_of``: its field for text."""
         self._has_content = has_content
+        self._text_of = text_of
         #: Content has come: from here on no other backend may take over.
         self.committed = False
         #: The last usage that came.
         self.usage: Usage | None = None
+        #: Bytes of the texts that came before any usage: where none comes, it is estimated from them.
+        self.size = 0
         self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._empty = 0
@@ -42,14 +47,19 @@ class Progress:
         if not self.committed:
             self._look_for_content(response)
         begun, finished = self._begun, self._finished
+        text_of = self._text_of if self.usage is None else None
         for chunk in response.chunks:
-            if chunk.HasField("usage"):
-                self.usage = chunk.usage
+            if chunk.HasField("usage") and tells(chunk.usage):
+                self.usage, text_of = chunk.usage, None
             # A copy of the list: to go through protobuf's own costs half as much again.
             for choice in chunk.choices[:]:
                 begun.add(choice.index)
                 if choice.finish_reason:
                     finished.add(choice.index)
+                if text_of is not None:
+                    # What stands beside a text is not looked for: that would double the cost of a chunk.
+                    text = text_of(choice)
+                    self.size += text_size.of_text(text) if text else text_size.of(choice)
 
     def _look_for_content(self, response: StreamResponse | StreamCompleteResponse) -> None:
         self._empty += len(response.chunks)

@@ -8,6 +8,7 @@ import msgspec
 
 from portico.v1.receipt_pb2 import Outcome, Receipt
 from portico_core.call import Call
+from portico_core.usage import SOURCES
 
 _log: Final = logging.getLogger("portico.calls")
 
@@ -71,6 +72,7 @@ def log(call: Call, made: Receipt) -> None:
             duration_ms=round(made.duration_ms, 1),
             prompt_tokens=usage.prompt_tokens if usage.HasField("prompt_tokens") else None,
             completion_tokens=usage.completion_tokens if usage.HasField("completion_tokens") else None,
+            usage=SOURCES.get(usage.source) if usage.source else None,
         ),
     )
 

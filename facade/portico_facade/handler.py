@@ -127,8 +127,8 @@ class Handler(RequestHandler):
         if self.first_byte_ms is None:
             self.first_byte_ms = self.elapsed_ms()
         self.set_header("Openai-Processing-Ms", str(round(self.first_byte_ms)))
-        if self.call is not None and self.call.receipt is not None and self.call.receipt.attempts:
-            self.set_header("X-Portico-Attempts", str(len(self.call.receipt.attempts)))
+        if self.call is not None and self.call.receipt is not None:
+            self.set_headers(headers.of_receipt(self.call.receipt))
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "asyncio.Future[None]":
         """Send the answer, or the last of it."""

@@ -11,7 +11,8 @@ from tornado.httputil import HTTPHeaders
 
 from portico.errors import AUTHENTICATION, INVALID_REQUEST, QUOTA, ErrorClass, GatewayError
 from portico.v1.headers_pb2 import Header
-from portico.v1.receipt_pb2 import Served
+from portico.v1.receipt_pb2 import Receipt, Served
+from portico.v1.usage_pb2 import UsageSource
 
 #: What the contract allows for ``ChatRequest.headers``.
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -35,8 +36,15 @@ _NOT_RETURNED: Final = frozenset(
         *("content-encoding", "content-length", "content-type", "retry-after", "retry-after-ms"),
         *("vary", "cache-control", "etag", "location", "alt-svc", "strict-transport-security"),
         *("x-request-id", "x-should-retry", "openai-processing-ms", "x-portico-model", "x-portico-attempts"),
+        "x-portico-usage",
     }
 )
+
+# Said only where it was not the backend.
+_COUNTED_BY: Final[dict[int, str]] = {
+    UsageSource.USAGE_SOURCE_COUNTED: "counted",
+    UsageSource.USAGE_SOURCE_ESTIMATED: "estimated",
+}
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -129,3 +137,12 @@ def served_by(served: Served) -> str:
     """Return ``backend/model`` as a header's value; percent-encoded where it is not ASCII."""
     name = f"{served.backend}/{served.model}"
     return name if _PLAIN.fullmatch(name) else quote(name, safe="/:@ ")
+
+
+def of_receipt(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """Yield what a receipt adds to an unstreamed answer."""
+    if receipt.attempts:
+        yield "X-Portico-Attempts", str(len(receipt.attempts))
+    source = _COUNTED_BY.get(receipt.usage.source)
+    if source is not None:
+        yield "X-Portico-Usage", source

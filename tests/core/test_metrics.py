@@ -52,7 +52,10 @@ async def test_a_call_is_counted_with_its_attempts_and_tokens() -> None:
         assert samples(gateway, "portico_calls_total") == {("b", "m", "ok", "Chat"): 1}
         assert samples(gateway, "portico_call_errors_total") == {}
         assert samples(gateway, "portico_attempts_total") == {("a", "upstream"): 1, ("b", "ok"): 1}
-        assert samples(gateway, "portico_tokens_total") == {("b", "m", "input"): 1, ("b", "m", "output"): 2}
+        assert samples(gateway, "portico_tokens_total") == {
+            ("b", "m", "backend", "input"): 1,
+            ("b", "m", "backend", "output"): 2,
+        }
         assert value(gateway, "portico_call_duration_seconds_count", **labels) == 1
         assert samples(gateway, "portico_time_to_first_content_seconds_count") == {}
 

@@ -11,6 +11,7 @@ from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.message_pb2 import Annotation, AssistantAudio, ChatMessage
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico.v1.usage_pb2 import Usage
+from portico_core.operations import STREAM
 from portico_core.progress import Progress, has_content, has_text, says_something
 from tests.support.core import chunk
 
@@ -42,10 +43,10 @@ def test_content_commits(delta: dict[str, Any], content: bool) -> None:
 
 
 def after(*chunks: ChatChunk) -> Progress:
-    progress = Progress(has_content)
+    progress = Progress(has_content, STREAM.text_of)
     for each in chunks:
         progress.take(StreamResponse(chunks=[each]))
-    together = Progress(has_content)
+    together = Progress(has_content, STREAM.text_of)
     together.take(StreamResponse(chunks=chunks))
     assert (progress.committed, progress.whole) == (together.committed, together.whole)
     return progress
@@ -85,7 +86,7 @@ def test_the_last_usage_counts() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     """A backend that sends empty chunks without end is at work; its stream is let go."""
-    progress = Progress(has_content)
+    progress = Progress(has_content, STREAM.text_of)
     for count in range(1, 1002):
         progress.take(StreamResponse(chunks=[chunk(content="")]))
         assert progress.committed is (count > 1000)

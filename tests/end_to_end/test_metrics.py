@@ -110,7 +110,7 @@ def test_calls_of_every_outcome_are_counted_on_both_ports(gateway: Gateway) -> N
         ("dummy", "dummy/echo-1"): 1,
         ("slow", "slow/story-1"): 1,
     }
-    assert core["portico_tokens_total"][("dummy", "gpt-4", "output")] > 0
+    assert core["portico_tokens_total"][("dummy", "gpt-4", "backend", "output")] > 0
     assert core["portico_calls_in_flight"] == core["portico_attempts_in_flight"] == {}
     assert sum(core["portico_call_duration_seconds_count"].values()) == 10
     assert len(core["portico_build_info"]) == len(facade["portico_build_info"]) == 1

@@ -9,6 +9,7 @@ from portico.testing.gateway import FakeGateway
 from portico.v1.gateway_pb2 import ChatRequest, StreamRequest, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Attempt, Receipt, Served
+from portico.v1.usage_pb2 import Usage, UsageSource
 from tests.facade.clients import Facade
 from tests.facade.messages import ask, first, last, response, tokens
 
@@ -33,6 +34,24 @@ async def test_an_answer_is_openai_s_and_says_who_served_it(portico: Facade, gat
         "x-portico-attempts": "2",
         "x-ratelimit-remaining-requests": "9",
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (UsageSource.USAGE_SOURCE_UNSPECIFIED, None),
+        (UsageSource.USAGE_SOURCE_COUNTED, "counted"),
+        (UsageSource.USAGE_SOURCE_ESTIMATED, "estimated"),
+        (77, None),
+    ],
+)
+async def test_an_answer_says_who_counted_its_tokens_where_the_backend_did_not(
+    portico: Facade, gateway: FakeGateway, source: UsageSource.ValueType, told: str | None
+) -> None:
+    """Nor does it fail for a word of a later contract."""
+    gateway.receipt = Receipt(usage=Usage(total_tokens=1, source=source))
+    answer = await portico.ask("POST", CHAT, ask())
+    assert (answer.status, answer.headers.get("x-portico-usage")) == (200, told)
 
 
 async def test_the_gateway_gets_parameters_headers_and_key(portico: Facade, gateway: FakeGateway) -> None:
