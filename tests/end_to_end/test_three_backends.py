@@ -3,6 +3,8 @@
 The backends are llama.cpp's server, a server that gives what an Ollama was recorded to give, and the dummy.
 """
 
+import array
+import base64
 import json
 import os
 import subprocess
@@ -46,7 +48,8 @@ backends:
   dummy: {{dialect: dummy}}
 """
 
-#: The recorded exchanges that stand for the Ollama's two models.
+#: The recorded exchanges that stand for the Ollama's models.
+EMBEDDED = "api-md-ad593c"
 WHOLE = "test-ollama-operation-duration-includes-model-attribute-7f3159"
 STREAMED = "test-ollama-async-streaming-chat-with-events-with-content-adf67a"
 
@@ -72,11 +75,11 @@ def run(base_url: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def recorded(name: str) -> tuple[Case, list[Any]]:
-    """Return a recorded exchange, and the lines of its answer."""
+def recorded(name: str) -> Case:
+    """Return a recorded exchange."""
     shared("corpus", "ollama", "open", f"{name}.json")
     (case,) = (each for each in cases() if each.name == name)
-    return case, [json.loads(line) for line in case.body.splitlines() if line]
+    return case
 
 
 def test_each_prefix_has_its_backend_and_the_application_sees_no_difference(
@@ -94,13 +97,15 @@ def test_each_prefix_has_its_backend_and_the_application_sees_no_difference(
     assert through[4] > 5
 
     # An Ollama's own API, whose answers are translated.
-    case, (answer,) = recorded(WHOLE)
+    case = recorded(WHOLE)
+    answer = json.loads(case.body)
     model, text, finish, tokens, _ = run(
         gateway.url, f"ollama/{answer['model']}", case.request["messages"][0]["content"], "whole"
     )
     assert (model, text) == (f"ollama/{answer['model']}", answer["message"]["content"])
     assert (finish, tokens) == (answer["done_reason"], answer["eval_count"])
-    case, lines = recorded(STREAMED)
+    case = recorded(STREAMED)
+    lines = [json.loads(line) for line in case.body.splitlines() if line]
     model, text, finish, tokens, pieces = run(
         gateway.url, f"ollama/{lines[0]['model']}", case.request["messages"][0]["content"], "stream"
     )
@@ -124,3 +129,25 @@ def test_each_prefix_has_its_backend_and_the_application_sees_no_difference(
             assert served.headers["x-portico-model"].partition("/")[0] == backend
         listed = {model.id.partition("/")[0] for model in sdk.models.list()}
         assert listed == {"engine", "ollama", "dummy"}
+
+
+def test_an_ollamas_embeddings_come_as_numbers_and_as_base64(
+    ollama: str, gateways: Callable[[str], Gateway]
+) -> None:
+    case = recorded(EMBEDDED)
+    wanted = json.loads(case.body)["embeddings"]
+    gateway = gateways(f"backends: {{ollama: {{dialect: ollama, url: '{ollama}'}}}}\n")
+    formats: list[Any] = [{}, {"encoding_format": "base64"}, {"encoding_format": "float"}]
+    with gateway.sdk() as sdk:
+        for chosen in formats:
+            found = sdk.embeddings.create(model="ollama/all-minilm", input=case.request["input"], **chosen)
+            vectors = [_vector(each.embedding) for each in found.data]
+            assert vectors == [pytest.approx(each, rel=1e-6) for each in wanted], chosen
+            assert found.usage.prompt_tokens > 0
+
+
+def _vector(embedding: Any) -> Any:
+    """Return the numbers, whichever way they came: the SDK decodes only base64 that it asked for itself."""
+    if isinstance(embedding, str):
+        return array.array("f", base64.b64decode(embedding)).tolist()
+    return embedding
