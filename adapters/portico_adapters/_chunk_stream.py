@@ -1,6 +1,6 @@
 """What a stream of OpenAI's dialect brings, as messages of the contract. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 from portico.errors import GatewayError, upstream_failed
@@ -11,7 +11,7 @@ from portico_adapters._sse import SseParser
 R = TypeVar("R", StreamResponse, StreamCompleteResponse)
 R_contra = TypeVar("R_contra", StreamResponse, StreamCompleteResponse, contravariant=True)
 
-# How much is kept of what should be a stream and is not: enough for the JSON text of an error.
+# How much of what is no stream is searched for an error.
 _HEAD_BYTES: Final = 64 * 1024
 
 
@@ -24,14 +24,26 @@ class Parser(Protocol[R_contra]):
 
 
 class ChunkStream(Generic[R]):
-    """Turns what each read of a stream brings into messages, one where the header stays the same."""
+    """Turns what each read of a stream brings into messages, one where the header stays the same.
 
-    def __init__(self, message: type[R], chunks: Parser[R], max_event_bytes: int) -> None:
+    ``whole``: returns the chunks of an answer that came as JSON although a stream was asked for; none of
+    what is no answer. Such an answer may be as large as an event.
+    """
+
+    def __init__(
+        self,
+        message: type[R],
+        chunks: Parser[R],
+        max_event_bytes: int,
+        whole: Callable[[bytes], list[bytes]],
+    ) -> None:
         self._message: type[R] = message
         self._chunks: Parser[R] = chunks
         self._events = SseParser(max_event_bytes)
-        #: The start of the body, as long as no event has come of it.
-        self._head: bytes | None = b""
+        self._whole = whole
+        #: The start of the body, as long as no event has come of it, and how much may still be kept.
+        self._head: list[bytes] | None = []
+        self._room = max_event_bytes
         #: ``[DONE]`` has come: nothing that follows counts.
         self.done = False
 
@@ -44,16 +56,28 @@ class ChunkStream(Generic[R]):
                 "The backend sent a larger event than this gateway takes.", str(error)
             ) from error
         if self._head is not None:
-            self._head = None if events else (self._head + data)[:_HEAD_BYTES]
+            self._keep(data, events)
         return self._messages(events)
 
     def close(self) -> Iterator[R]:
         """Yield what the end of the body leaves. Raise GatewayError where it never was a stream."""
         events = self._events.close()
         if self._head is not None and not events:
-            detail = f"{len(self._head)} bytes or more without an event"
-            raise error_in(self._head) or upstream_failed("The backend did not answer with a stream.", detail)
+            body = b"".join(self._head)
+            detail = f"{len(body)} bytes or more without an event"
+            error = error_in(body[:_HEAD_BYTES])
+            events = [] if error is not None else self._whole(body)
+            if not events:
+                raise error or upstream_failed("The backend did not answer with a stream.", detail)
         return self._messages(events)
+
+    def _keep(self, data: bytes, events: list[bytes]) -> None:
+        """Keep what may turn out to be no stream."""
+        if events or self._head is None:
+            self._head = None
+        elif self._room > 0:
+            self._head.append(data[: self._room])
+            self._room -= len(data)
 
     def _messages(self, events: list[bytes]) -> Iterator[R]:
         message = self._message()

@@ -28,6 +28,7 @@ from portico_adapters._chunk_stream import ChunkStream, R
 from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
 from portico_adapters._http import Answer, HttpClient
 from portico_adapters._passing import PassingSettings, beside, sendable
+from portico_adapters._whole_answer import chat_chunks, text_chunks
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ class OpenAIAdapter:
 
     def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
         body = render_chat(call.params, model=call.model, stream=True)
-        chunks = ChunkStream(StreamResponse, ChunkParser(), self._limits.answer_bytes)
+        chunks = ChunkStream(StreamResponse, ChunkParser(), self._limits.answer_bytes, chat_chunks)
         return self._stream("/chat/completions", call, body, chunks)
 
     async def complete(self, call: CompletionCall, /) -> CompleteResponse:
@@ -108,7 +109,8 @@ class OpenAIAdapter:
 
     def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
         body = render_complete(call.params, model=call.model, stream=True)
-        chunks = ChunkStream(StreamCompleteResponse, TextChunkParser(), self._limits.answer_bytes)
+        limit = self._limits.answer_bytes
+        chunks = ChunkStream(StreamCompleteResponse, TextChunkParser(), limit, text_chunks)
         return self._stream("/completions", call, body, chunks)
 
     async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
@@ -151,6 +153,8 @@ class OpenAIAdapter:
                     await answer.finish()
                     return
             for message in chunks.close():
+                message.headers.extend(headers)
+                headers = []
                 yield message
 
     async def _post(self, endpoint: str, call: Upstream[P], body: bytes, *, accept: str) -> Answer:

@@ -1,17 +1,20 @@
 """The adapter for OpenAI's dialect: what it sends, and what it makes of servers' oddities."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import portico
-from portico.adapter import Adapter, Limits
+from portico.adapter import Adapter, CompletionCall, Limits
 from portico.config import ConfigError, fill, parse
 from portico.errors import ErrorClass, GatewayError
+from portico.openai.chunks import ChunkRenderer
 from portico.secret import Secret
 from portico.testing.contract import messages_of
 from portico.testing.wire import HANG, answer, chunk, head, streamed
+from portico.v1.completions_pb2 import TextCompletionParams
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters.openai import OpenAISettings
 from tests.adapters.openai_tools import CALL, WIRE, backend
@@ -123,7 +126,13 @@ async def test_an_answer_may_be_padded_with_blanks() -> None:
 # What a server answers to a wish for a stream -> what the caller hears of it.
 NO_STREAMS = {
     "an error of JSON": (b'{"error":{"message":"No.","type":"invalid_request_error"}}', 400, "No."),
-    "a whole answer": (ANSWER, 502, "did not answer with a stream"),
+    "a whole answer to something else": (
+        b'{"object":"list","data":[],"choices":[{"text":"x"}]}',
+        502,
+        "did not answer with a stream",
+    ),
+    "half an answer": (ANSWER[: len(ANSWER) // 2], 502, "did not answer with a stream"),
+    "an answer without choices": (b'{"id":"x","choices":[],"usage":{}}', 502, "did not answer with a stream"),
     "a page": (b"<!DOCTYPE html>\n<title>Welcome</title>", 502, "did not answer with a stream"),
     "comments alone": (b": wait\n\n: wait\n\n", 502, "did not answer with a stream"),
     "nothing": (b"", 502, "did not answer with a stream"),
@@ -143,6 +152,68 @@ async def test_what_is_no_stream_is_an_error(
         error = await failure(adapter, stream=True)
     assert error.http_status == status
     assert message in error.message
+
+
+WHOLE = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 7,
+    "model": "m",
+    "cost": 12345678901234567890123,
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Hi there",
+                "reasoning": "hm",
+                "tool_calls": [
+                    {"id": f"t{each}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+                    for each in range(2)
+                ],
+            },
+            "logprobs": {"content": [{"token": "Hi", "logprob": -0.5, "bytes": None, "top_logprobs": []}]},
+            "finish_reason": "tool_calls",
+        },
+        {"message": {"content": "Ho", "tool_calls": None}, "finish_reason": "stop"},
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json"])
+async def test_a_whole_answer_in_place_of_a_stream_is_streamed(content_type: str) -> None:
+    """Some servers do not know ``stream``: roles, messages, ends and usage come in chunks."""
+    body = b"\n\n" + json.dumps(WHOLE, indent=1).encode()
+    async with backend(streamed(body, content_type=content_type, size=97, headers=LIMITS)) as (adapter, _):
+        messages = await messages_of(adapter, CALL)
+    renderer = ChunkRenderer(include_usage=True)
+    sent = b"".join((*map(renderer.render, messages), renderer.finish())).split(b"\n\n")
+    rendered = [json.loads(event.removeprefix(b"data: ")) for event in sent if event.startswith(b"data: {")]
+    assert {each["object"] for each in rendered} == {"chat.completion.chunk"}
+    assert [[choice["index"] for choice in each["choices"]] for each in rendered] == [[0, 1]] * 3 + [[]]
+    assert [choice["delta"] for choice in rendered[0]["choices"]] == [{"role": "assistant"}] * 2
+    first, second = rendered[1]["choices"]
+    assert first["delta"]["content"] + second["delta"]["content"] == "Hi thereHo"
+    assert first["delta"]["reasoning"] == "hm"
+    assert [(call["index"], call["id"]) for call in first["delta"]["tool_calls"]] == [(0, "t0"), (1, "t1")]
+    assert first["logprobs"]["content"][0]["token"] == "Hi"
+    assert [each["finish_reason"] for each in rendered[2]["choices"]] == ["tool_calls", "stop"]
+    assert rendered[3]["usage"] == WHOLE["usage"]
+    assert rendered[0]["cost"] == WHOLE["cost"]
+    assert [header.name for header in messages[0].headers][:1] == ["x-ratelimit-remaining-tokens"]
+
+
+async def test_a_whole_text_in_place_of_a_stream_is_streamed() -> None:
+    """Its choices are those of a chunk."""
+    body = {"id": "t", "choices": [{"text": "Hi", "finish_reason": "stop"}], "usage": WHOLE["usage"]}
+    asked = CompletionCall(TextCompletionParams(model="m"), "m")
+    async with backend(answer(json.dumps(body).encode())) as (adapter, _):
+        messages = [message async for message in adapter.stream_complete(asked)]
+    chunks = [chunk for message in messages for chunk in message.chunks]
+    assert [choice.text for chunk in chunks for choice in chunk.choices] == ["Hi"]
+    assert chunks[0].choices[0].finish_reason == "stop"
+    assert chunks[-1].usage.total_tokens == 3
 
 
 async def test_an_error_in_mid_stream_comes_behind_what_was_sent_before_it() -> None:
