@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from portico.adapter import Adapter, Limits, ListsByCaller
+from portico.config import ConfigError, Mistakes
 from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus
 from portico_core import config
@@ -73,5 +74,17 @@ def _is_callers(error: GatewayError) -> bool:
 
 
 def build(settings: Iterable[config.Backend]) -> dict[str, Backend]:
-    """Make the backends of a configuration, by name and in its order. Nothing is opened yet."""
-    return {each.name: Backend(each) for each in settings}
+    """Make the backends of a configuration, by name and in its order. Nothing is opened yet.
+
+    Raises ConfigError that tells all whose adapters refuse to be made, such as for a proxy that the
+    environment names and they cannot use.
+    """
+    made: dict[str, Backend] = {}
+    mistakes = Mistakes()
+    for each in settings:
+        try:
+            made[each.name] = Backend(each)
+        except ValueError as error:
+            mistakes.add(ConfigError(f"{each.place}: backends.{each.name}: {error}"))
+    mistakes.report()
+    return made

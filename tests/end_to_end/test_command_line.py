@@ -44,6 +44,16 @@ def test_a_mistake_names_file_line_key_and_remedy(tmp_path: Path, command: str) 
     assert "Traceback" not in process.output
 
 
+@pytest.mark.parametrize("command", ["check", "core", "serve"])
+def test_a_proxy_that_cannot_be_used_is_a_mistake_of_the_configuration(tmp_path: Path, command: str) -> None:
+    """Told with its variable and the backend, not with a traceback."""
+    env = {"ALL_PROXY": "socks5://127.0.0.1:1080", "OPENAI_BASE_URL": "https://backend.invalid/v1"}
+    with portico(command, env=env, cwd=tmp_path) as process:
+        assert process.popen.wait(20) == 2
+    assert "OPENAI_BASE_URL: backends.openai: ALL_PROXY names a socks5 proxy" in process.output
+    assert "Traceback" not in process.output
+
+
 def test_a_taken_port_is_told_and_ends_the_gateway() -> None:
     with serve() as first, portico("serve", "--listen", first.http, "--grpc", "127.0.0.1:0") as second:
         assert second.popen.wait(20) != 0

@@ -6,6 +6,7 @@ transport from ``httpx_aiohttp.httpx2``.
 
 import asyncio
 import functools
+import os
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
@@ -123,12 +124,14 @@ def _tls() -> ssl.SSLContext:
 def _proxy(url: httpx.URL) -> httpx.Proxy | None:
     """Return the proxy that the environment names for ``url``."""
     found = getproxies()
-    address = found.get(url.scheme) or found.get("all")
+    kind = url.scheme if found.get(url.scheme) else "all"
+    address = found.get(kind)
     if not address or proxy_bypass(url.netloc.decode("ascii")):
         return None
     proxy = httpx.URL(address if "://" in address else f"http://{address}")
     if proxy.scheme not in ("http", "https"):
-        raise ValueError(f"the environment names a {proxy.scheme} proxy; only http and https ones serve")
+        variable = next((name for name in os.environ if name.lower() == f"{kind}_proxy"), "the system")
+        raise ValueError(f"{variable} names a {proxy.scheme} proxy; only http and https ones serve")
     headers = {}
     if proxy.userinfo:
         headers["proxy-authorization"] = "Basic " + b64encode(unquote_to_bytes(proxy.userinfo)).decode()

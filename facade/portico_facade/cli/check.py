@@ -46,11 +46,17 @@ def load(path: Path | None) -> "tuple[facade_config.Settings, core_config.Config
 
 
 def _run(options: argparse.Namespace) -> int:
+    from portico.config import ConfigError
+    from portico_core.backends import build
     from portico_core.route_table import route_rows
 
     make_up_key(tell=False)
     path = config_path(options)
     settings, config = load(path)
+    try:
+        build(config.backends)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     print(f"{path or 'no configuration file: the environment decides'}")
     admin = f", metrics of the core {config.admin}" if config.admin else ""
     print(f"http {settings.listen}, grpc {config.grpc.listen}{admin}")

@@ -98,8 +98,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def run(main: Coroutine[Any, Any, None]) -> int:
-    """Run a server's coroutine to its end on the fastest event loop that is installed."""
+    """Run a server's coroutine to its end on the fastest event loop that is installed.
+
+    Raises UsageError for what the server finds wrong in its configuration.
+    """
     from prometheus_client import disable_created_metrics
+
+    from portico.config import ConfigError
 
     # When a counter began is a second series for each, and no dashboard asks for it.
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -114,6 +119,8 @@ def run(main: Coroutine[Any, Any, None]) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(main)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     except OSError as error:
         print(f"portico: {error.strerror or error}", file=sys.stderr)
         return 1

@@ -78,8 +78,10 @@ async def supervise(core: Child, facade: Child, ready: Callable[[str, str], None
     for child in (core, facade):
         address = await child.start()
         if address is None:
+            # Before it is sent a signal: that would take its exit status from whoever waits for it.
+            status = await child.ended()
             await _drain(facade, core)
-            return await child.ended() or 1
+            return status or 1
         addresses[child] = address
     ready(addresses[facade], addresses[core])
 

@@ -53,8 +53,9 @@ async def test_a_backend_that_no_proxy_names_is_reached_directly(monkeypatch: py
         assert await post(http) == b"ok"
 
 
-def test_a_proxy_of_another_kind_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rather than passed by."""
-    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.invalid")
-    with pytest.raises(ValueError, match="socks5 proxy"):
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_a_proxy_of_another_kind_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than passed by; with the variable that names it."""
+    monkeypatch.setenv(name, "socks5://proxy.invalid")
+    with pytest.raises(ValueError, match=f"^{name} names a socks5 proxy"):
         HttpClient("http://backend.invalid", {}, Limits())
