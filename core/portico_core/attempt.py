@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -13,6 +13,7 @@ from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
 from portico_core.backends import Backend
 from portico_core.call import Call
+from portico_core.policy import DROP
 from portico_core.routing import Candidate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog
@@ -20,6 +21,10 @@ from portico_core.watchdog import End, Watchdog
 M = TypeVar("M")
 
 _log: Final = logging.getLogger("portico.attempts")
+
+# Told of parameters that were left out; the names of unknown ones are the caller's.
+_MOST_DROPPED: Final = 16
+_LONGEST_NAME: Final = 64
 
 
 def attempts(
@@ -66,12 +71,13 @@ class Attempt:
         self._last = last
         self._started = monotonic()
         self._first_content: End | None = None
+        self._dropped: Sequence[str] = ()
         self.watchdog = Watchdog(backend.timeouts.silence, self._ends())
 
     def upstream(self) -> Upstream[Any]:
         """Return the call for the adapter."""
         call = self.call
-        return Upstream(
+        upstream = Upstream[Any](
             call.params,
             self.candidate.model,
             call.headers,
@@ -79,14 +85,20 @@ class Attempt:
             self.watchdog.alive,
             call.context.deadline,
             self.candidate.backend,
+            drop_unsupported=call.policy.unsupported == DROP,
             traceparent=call.context.traceparent,
         )
+        self._dropped = upstream.dropped
+        return upstream
 
     def commit(self) -> None:
         """Note that the answer, or the first content of a stream, has come."""
         self.committed = True
         if self._first_content is not None:
             self.watchdog.lift(self._first_content)
+        # Known by now: the request has been made of what is left.
+        self.call.dropped += self._dropped
+        self.served.dropped.extend(each[:_LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
         self.call.served = self.served
         self.call.first_content_ms = self.call.elapsed_ms()
         self.backend.answered((monotonic() - self._started) * 1000)

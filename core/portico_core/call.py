@@ -13,6 +13,7 @@ from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Attempt, Served
 from portico.v1.usage_pb2 import Usage
+from portico_core.policy import USUAL, Policy
 from portico_core.routing import Candidate
 
 #: What a backend may be asked.
@@ -44,6 +45,9 @@ class Call:
 
     principal: Principal = ANONYMOUS
     candidates: Sequence[Candidate] = ()
+    policy: Policy = USUAL
+    #: Names of the parameters that were left out, by the gateway or for the candidate that serves.
+    dropped: list[str] = field(default_factory=list)
     #: Ended ones, in order.
     attempts: list[Attempt] = field(default_factory=list)
     served: Served | None = None

@@ -7,6 +7,7 @@ from portico.errors import unknown_model
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core.catalog import Catalog, OfCaller
+from portico_core.policy import Policy
 from portico_core.routing import Candidate, Routes
 
 
@@ -31,6 +32,10 @@ class Models:
             return configured
         await self._catalog.complete(patience)
         return self._routes.resolve(name, self._catalog.listed())
+
+    def policy(self, name: str) -> Policy:
+        """Return what becomes of the parameters of a name's requests."""
+        return self._routes.policy(name)
 
     async def all(self, patience: float | None, headers: Sequence[Header] = ()) -> list[Model]:
         """Return every model that has a name and is allowed: those of the configuration first.

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Final
 
 from portico.errors import unknown_model
+from portico_core.policy import USUAL, Policy
 
 #: In a route's name: any text, or none. As the whole model of a candidate: the name that was asked
 #: for. Inside a longer model: what the star of the route's name stands for.
@@ -56,6 +57,8 @@ class Route:
     targets: tuple[Candidate, ...]
     #: Where it stands, such as ``portico.yaml:7``.
     place: str = ""
+    #: What becomes of parameters that do not fit.
+    policy: Policy = USUAL
 
     def fits(self, name: str) -> bool:
         """Tell whether this route, whose name has a star, covers ``name``."""
@@ -116,6 +119,16 @@ class Routes:
             if route.fits(name):
                 return route.candidates(name)
         return self._of_namespace(DEFAULT, name, named=True)
+
+    def policy(self, name: str) -> Policy:
+        """Return what becomes of the parameters of a name's requests."""
+        name = self.plain(name)
+        route = self.exact.get(name)
+        if route is None and not self.configured(name):
+            route = self.default
+        if route is None:
+            route = next((each for each in self.starred if each.fits(name)), None)
+        return USUAL if route is None else route.policy
 
     def plain(self, name: str) -> str:
         """Return a name without the namespace that it need not tell."""

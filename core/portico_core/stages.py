@@ -7,9 +7,12 @@ limits and keys become further elements of these lists.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
+from portico.errors import invalid_request
+from portico_core import unknown_members
 from portico_core.call import Call
 from portico_core.keys import Keys
 from portico_core.models import Models
+from portico_core.policy import ALLOW, DROP, REFUSE
 from portico_core.validate import check_headers
 
 Stage: TypeAlias = Callable[[Call], Awaitable[None]]
@@ -17,7 +20,7 @@ Stage: TypeAlias = Callable[[Call], Awaitable[None]]
 
 def for_calls(keys: Keys, models: Models, check: Callable[[Any], None]) -> Sequence[Stage]:
     """Return the stages of the RPCs that ask a backend. ``check`` refuses what none could answer."""
-    return (authenticate(keys), validate_headers, validate(check), authorise_model(models))
+    return (authenticate(keys), validate_headers, validate(check), authorise_model(models), judge_unknown)
 
 
 def for_questions(keys: Keys) -> Sequence[Stage]:
@@ -54,5 +57,23 @@ def authorise_model(models: Models) -> Stage:
 
     async def stage(call: Call) -> None:
         call.candidates = await models.candidates(call.model, call.context.remaining())
+        call.policy = models.policy(call.model)
 
     return stage
+
+
+async def judge_unknown(call: Call) -> None:
+    """Leave out or refuse members that OpenAI's API does not have, where the model's policy is so."""
+    if call.policy.unknown == ALLOW or not unknown_members.has_any(call.params):
+        return
+    if call.policy.unknown == DROP:
+        # A copy: the message is the caller's.
+        params = type(call.params)()
+        params.CopyFrom(call.params)  # type: ignore[arg-type]
+        call.params = params
+    for holder, path in list(unknown_members.holders(call.params)):
+        names = [f"{path}{name}" for name in unknown_members.names(holder)]
+        if call.policy.unknown == REFUSE and names:
+            raise invalid_request(f"Unrecognized request argument supplied: {names[0]}", names[0])
+        call.dropped += names
+        holder.ClearField("extra_json")

@@ -4,13 +4,10 @@ Ranges and combinations are left to the backends: they differ, and grow.
 """
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from functools import cache
 from math import isfinite
 from typing import Any, Final
 
-import msgspec
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request
@@ -18,23 +15,16 @@ from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
+from portico_core import unknown_members
 
 #: Bytes of the names and values of all headers (gateway.proto, ChatRequest.headers).
 _MAX_HEADER_BYTES: Final = 32 * 1024
 
-_EXTRA: Final = "extra_json"
-# Members of JSON that have another name than their field (gateway.proto, rule 1), and one that the
-# choice of the RPC stands for.
-_JSON_NAMES: Final[Mapping[str, str]] = {
-    "content_parts": "content",
-    "stop_is_text": "stop",
-    "custom_voice": "voice",
-}
+# What the choice of the RPC stands for.
 _STREAM: Final = "stream"
 _STREAMED: Final = (ChatCompletionParams.DESCRIPTOR, TextCompletionParams.DESCRIPTOR)
 # The forms of TextInput that are lists, and where their members stand.
 _LISTS: Final[Mapping[str, str]] = {"texts": "values", "tokens": "values", "token_lists": "lists"}
-_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check_headers(headers: Iterable[Header]) -> None:
@@ -99,72 +89,24 @@ def _check_numbers(params: Message) -> None:
 
 
 def _check_all_extra(params: Message) -> None:
-    # Most requests have no extra_json at all, and long conversations many messages: look first.
-    if _has_extra(params):
-        _check_extra(params, "")
-
-
-class _Kind(Enum):
-    """What a field means to these checks."""
-
-    EXTRA = "extra_json itself"
-    MESSAGE = "a message, which may have extra_json"
-    MESSAGES = "a list of messages"
-    OTHER = "nothing"
-
-
-@cache
-def _kind(field: FieldDescriptor) -> _Kind:
-    if field.name == _EXTRA:
-        return _Kind.EXTRA
-    if field.message_type is None or field.message_type.GetOptions().map_entry:
-        return _Kind.OTHER
-    return _Kind.MESSAGES if field.is_repeated else _Kind.MESSAGE
-
-
-def _has_extra(message: Message) -> bool:
-    """Tell whether there is extra_json at any depth."""
-    for field, value in message.ListFields():
-        kind = _kind(field)
-        if (
-            kind is _Kind.EXTRA
-            or (kind is _Kind.MESSAGE and _has_extra(value))
-            or (kind is _Kind.MESSAGES and any(map(_has_extra, value)))
-        ):
-            return True
-    return False
-
-
-def _check_extra(message: Message, path: str) -> None:
     """Refuse, at every depth, extra_json that is no JSON object or names what has a field (rule 4)."""
-    for field, value in message.ListFields():
-        kind = _kind(field)
-        if kind is _Kind.EXTRA:
-            _check_names(message.DESCRIPTOR, value, path)
-        elif kind is _Kind.MESSAGE:
-            _check_extra(value, f"{path}{_json_name(field)}.")
-        elif kind is _Kind.MESSAGES:
-            for index, each in enumerate(value):
-                _check_extra(each, f"{path}{_json_name(field)}[{index}].")
-
-
-def _check_names(descriptor: Any, extra: str, path: str) -> None:
-    try:
-        names = _MEMBERS.decode(extra).keys()
-    except (msgspec.MsgspecError, RecursionError):
-        raise invalid_request("extra_json must be the text of a JSON object.", f"{path}{_EXTRA}") from None
-    hidden = names & _typed(descriptor)
-    if hidden:
-        name = path + min(hidden)
-        raise invalid_request(f"{name} has a field of its own and cannot stand in extra_json.", name)
+    if not unknown_members.has_any(params):
+        return
+    for holder, path in unknown_members.holders(params):
+        try:
+            names = unknown_members.names(holder)
+        except ValueError:
+            raise invalid_request(
+                "extra_json must be the text of a JSON object.", f"{path}extra_json"
+            ) from None
+        hidden = _typed(holder.DESCRIPTOR).intersection(names)
+        if hidden:
+            name = path + min(hidden)
+            raise invalid_request(f"{name} has a field of its own and cannot stand in extra_json.", name)
 
 
 @cache
 def _typed(descriptor: Any) -> frozenset[str]:
     """Return the JSON names of a message's fields."""
-    names = {_json_name(field) for field in descriptor.fields if field.name != _EXTRA}
+    names = {unknown_members.json_name(field) for field in descriptor.fields if field.name != "extra_json"}
     return frozenset(names | {_STREAM} if descriptor in _STREAMED else names)
-
-
-def _json_name(field: FieldDescriptor) -> str:
-    return _JSON_NAMES.get(field.name, field.name.removesuffix("_json"))

@@ -92,6 +92,8 @@ class Answering(Handler):
         """Tell who serves the answer, and which limits the backend named."""
         if response.HasField("served"):
             self.set_header("X-Portico-Model", headers.served_by(response.served))
+            if response.served.dropped:
+                self.set_header("X-Portico-Dropped", headers.listed(response.served.dropped))
         self.set_headers(headers.returned(response.headers))
 
     def _log_content(self, verb: str, body: bytes) -> None:

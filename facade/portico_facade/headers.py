@@ -35,8 +35,8 @@ _NOT_RETURNED: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade", "date", "server", "set-cookie"),
         *("content-encoding", "content-length", "content-type", "retry-after", "retry-after-ms"),
         *("vary", "cache-control", "etag", "location", "alt-svc", "strict-transport-security"),
-        *("x-request-id", "x-should-retry", "openai-processing-ms", "x-portico-model", "x-portico-attempts"),
-        "x-portico-usage",
+        *("x-request-id", "x-should-retry", "openai-processing-ms"),
+        *("x-portico-model", "x-portico-attempts", "x-portico-dropped", "x-portico-usage"),
     }
 )
 
@@ -146,3 +146,8 @@ def of_receipt(receipt: Receipt) -> Iterator[tuple[str, str]]:
     source = _COUNTED_BY.get(receipt.usage.source)
     if source is not None:
         yield "X-Portico-Usage", source
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a header's value, percent-encoded where they are not ASCII."""
+    return ", ".join(name if _PLAIN.fullmatch(name) else quote(name, safe="[]./:@ ") for name in names)

@@ -11,8 +11,9 @@ from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
 from portico_core.config import Config, ConfigError, Grpc, Key, Timeouts, load
+from portico_core.policy import Policy
 from portico_core.route_table import route_rows
-from portico_core.routing import Member
+from portico_core.routing import Candidate, Member
 from tests.support.core import ScriptedAdapter, ask, over_grpc
 
 
@@ -196,6 +197,18 @@ backends:
             BACKEND + "models:\n  m: []",
             ["3: models.m: has no candidate. Write BACKEND/MODEL, or a list of them."],
         ),
+        (
+            BACKEND + "models:\n  m: {unsupported: drop}",
+            ["3: models.m: candidates is missing. Add `candidates: BACKEND/MODEL` here."],
+        ),
+        (
+            BACKEND + "models:\n  m:\n    candidates: b/x\n    unsupported: ignore\n    unkown: allow",
+            ["6: models.m.unkown: is not known. Did you mean unknown?"],
+        ),
+        (
+            BACKEND + "models:\n  m:\n    candidates: b/x\n    unsupported: ignore",
+            ["5: models.m.unsupported: expected refuse or drop, found ignore"],
+        ),
         (BACKEND + "models:\n  m: b/x-*", ["3: models.m: the * in x-* stands for nothing, as m has none"]),
         (BACKEND + "models:\n  '*m*': b/x", ["3: models.*m*: a model name has at most one *"]),
         (
@@ -216,3 +229,15 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path, text: str, messages
     assert len(told) == len(messages)
     for line, message in zip(told, messages, strict=True):
         assert line.startswith(f"{tmp_path / 'portico.yaml'}:{message}")
+
+
+def test_a_model_may_say_more_than_its_candidates(tmp_path: Path) -> None:
+    """One candidate or a list of them, beside the other members; what is left out has its default."""
+    text = (
+        BACKEND
+        + "models:\n  m: {candidates: b/x, unsupported: drop}\n  n: {candidates: [b/y], unknown: refuse}"
+    )
+    routes = loaded(tmp_path, text).routes
+    assert routes.configured("m") == (Candidate("b", "x"),)
+    assert (routes.policy("m"), routes.policy("n")) == (Policy(unsupported="drop"), Policy(unknown="refuse"))
+    assert routes.policy("b/x") == Policy()

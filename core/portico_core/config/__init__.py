@@ -10,6 +10,7 @@
     models:                       # public name -> candidates BACKEND/MODEL, in order
       gpt-4: [local/qwen, openai/gpt-4o]
       "claude-*": anthropic/*
+      o1: {candidates: azure/o1, unsupported: drop, unknown: refuse}
 
     default: local/llama3.2       # for a name that nothing else resolves
 

@@ -1,12 +1,17 @@
 """The sections of model names: ``models``, ``default``, ``namespaces``, ``allowed_models``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from portico.config import Mistakes, Node, did_you_mean, value
+from portico.config import Mistakes, Node, did_you_mean, fill, value
 from portico_core import environment
 from portico_core.config.backends import check_name
 from portico_core.config.settings import Backend
+from portico_core.policy import USUAL, Policy
 from portico_core.routing import STAR, Candidate, Member, Route, Routes
+
+#: Of a model that says more than its candidates.
+_CANDIDATES: Final = "candidates"
 
 
 def routes_of(members: Mapping[str, Node], backends: list[str]) -> Routes:
@@ -28,10 +33,16 @@ def routes_of(members: Mapping[str, Node], backends: list[str]) -> Routes:
 def _route(name: str, node: Node, backends: list[str]) -> Route:
     if name.count(STAR) > 1:
         raise node.error("a model name has at most one *")
+    policy = USUAL
+    if node.is_mapping:
+        policy = fill(Policy, node, skip=(_CANDIDATES,))
+        if _CANDIDATES not in node.members():
+            raise node.error(f"{_CANDIDATES} is missing", f"Add `{_CANDIDATES}: BACKEND/MODEL` here.")
+        node = node.members()[_CANDIDATES]
     nodes = node.items() if node.is_list else [node]
     if not nodes:
         raise node.error("has no candidate", "Write BACKEND/MODEL, or a list of them.")
-    return Route(name, tuple(_candidate(name, each, backends) for each in nodes), node.place)
+    return Route(name, tuple(_candidate(name, each, backends) for each in nodes), node.place, policy)
 
 
 def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:

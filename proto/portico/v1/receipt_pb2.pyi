@@ -56,19 +56,28 @@ class Served(message.Message):
 
     BACKEND_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
+    DROPPED_FIELD_NUMBER: builtins.int
     backend: builtins.str
     """Name of the backend in the gateway's configuration."""
     model: builtins.str
     """The backend's own name for the model."""
+    @builtins.property
+    def dropped(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Parameters of the request that were left out, as the model's configuration
+        allows: the backend cannot honour them, or OpenAI's API does not have them.
+        At most 16.
+        """
+
     def __init__(
         self,
         *,
         backend: builtins.str = ...,
         model: builtins.str = ...,
+        dropped: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["backend", b"backend", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["backend", b"backend", "dropped", b"dropped", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
