@@ -16,12 +16,11 @@ from portico.config import address
 from portico.link.v1.link_pb2_grpc import add_LinkServiceServicer_to_server
 from portico.remote import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from portico.v1.gateway_pb2 import DESCRIPTOR
-from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
 from portico_core.admin import admin
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.link import LinkServicer
-from portico_core.service import GatewayServicer
+from portico_core.service import add_gateway
 
 _log: Final = logging.getLogger("portico.server")
 
@@ -94,7 +93,7 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._server = aio.server(options=_OPTIONS)
         self._links = LinkServicer(gateway)
-        add_GatewayServiceServicer_to_server(GatewayServicer(gateway), self._server)
+        add_gateway(gateway, self._server)
         add_LinkServiceServicer_to_server(self._links, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -7,16 +7,18 @@ read what travels beside the request, call the gateway, map the error, fill in t
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
-from google.protobuf.message import Message
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 from grpc_status import rpc_status
 
-from portico.errors import GatewayError, internal
+from portico.errors import GatewayError, internal, invalid_request
 from portico.gateway import CallContext, Gateway
 from portico.remote import RECEIPT
 from portico.status import to_status
@@ -34,6 +36,37 @@ _NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
 Context: TypeAlias = aio.ServicerContext[Any, Any]
 
 
+def add_gateway(gateway: Gateway, server: aio.Server) -> None:
+    """Let a server serve a gateway.
+
+    As the generated function does, but for requests that cannot be read: gRPC would answer UNKNOWN in its
+    library's words.
+    """
+    servicer = GatewayServicer(gateway)
+    service = pb.DESCRIPTOR.services_by_name["GatewayService"]
+    handlers = {}
+    for method in service.methods:
+        streamed = method.server_streaming
+        handler = grpc.unary_stream_rpc_method_handler if streamed else grpc.unary_unary_rpc_method_handler
+        reads, writes = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        handlers[method.name] = handler(
+            getattr(servicer, method.name), _reader(reads), writes.SerializeToString
+        )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+
+
+def _reader(kind: type[Message]) -> Callable[[bytes], Message | None]:
+    """Return what reads a request. None stands for one that cannot be read: ``_Rpc`` refuses it."""
+
+    def read(data: bytes) -> Message | None:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            return None
+
+    return read
+
+
 class GatewayServicer(GatewayServiceServicer):
     """portico.v1.GatewayService over any ``Gateway``."""
 
@@ -41,51 +74,54 @@ class GatewayServicer(GatewayServiceServicer):
         self._gateway = gateway
 
     async def Chat(self, request: pb.ChatRequest, context: Context) -> pb.ChatResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.chat(request, call)
 
     # A coroutine that writes, not a generator: a cancelled one is ended there and then, while gRPC leaves
     # a cancelled generator to the garbage collector.
     async def Stream(self, request: pb.StreamRequest, context: Context) -> None:  # type: ignore[override]
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             await _write(self._gateway.stream(request, call), context)
 
     async def Complete(self, request: pb.CompleteRequest, context: Context) -> pb.CompleteResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.complete(request, call)
 
     async def StreamComplete(  # type: ignore[override]
         self, request: pb.StreamCompleteRequest, context: Context
     ) -> None:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             await _write(self._gateway.stream_complete(request, call), context)
 
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.embed(request, call)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.list_models(request, call)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.get_model(request, call)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
-        async with _Rpc(context) as call:
+        async with _Rpc(request, context) as call:
             return await self._gateway.get_status(request, call)
 
 
 class _Rpc:
     """``async with`` around the call of a gateway: metadata in, errors and trailers out."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, request: Message | None, context: Context) -> None:
+        self._request = request
         self._rpc = context
         self._call = CallContext("")
 
     async def __aenter__(self) -> CallContext:
         call = self._call
+        if self._request is None:
+            await self._fail(invalid_request("The request cannot be read."))
         for name, value in self._rpc.invocation_metadata() or ():
             if name == "x-request-id" and len(value) <= _LONGEST_REQUEST_ID:
                 call.request_id = str(value)
@@ -115,6 +151,9 @@ class _Rpc:
             # Left alone, gRPC would show the exception to the caller.
             _log.error("rpc failed request_id=%s", self._call.request_id, exc_info=error)
             error = internal(repr(error))
+        await self._fail(error)
+
+    async def _fail(self, error: GatewayError) -> NoReturn:
         status = rpc_status.to_status(to_status(error))
         await self._rpc.abort(
             status.code, status.details, (*status.trailing_metadata, *self._trailers(failed=True))

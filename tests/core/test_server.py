@@ -22,14 +22,14 @@ from grpc_status import rpc_status
 
 from portico.errors import GatewayError, from_upstream, upstream_failed
 from portico.gateway import CallContext
-from portico.remote import RECEIPT, RemoteGateway, channel_options
+from portico.remote import RECEIPT, RemoteGateway, channel_options, error_of
 from portico.testing.gateway import FakeGateway
-from portico.v1.gateway_pb2 import GetStatusRequest
-from portico.v1.gateway_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
+from portico.v1.gateway_pb2 import DESCRIPTOR, GetStatusRequest
+from portico.v1.gateway_pb2_grpc import GatewayServiceStub
 from portico.v1.receipt_pb2 import Receipt
 from portico.v1.status_pb2 import GatewayState
 from portico_core.server import SERVICE, Server
-from portico_core.service import GatewayServicer
+from portico_core.service import add_gateway
 from tests.support.core import (
     FOREVER,
     Upstream,
@@ -176,6 +176,7 @@ class Told:
 
     def __init__(self, gateway: FakeGateway, channel: aio.Channel) -> None:
         self.gateway = gateway
+        self.channel = channel
         self.stub = GatewayServiceStub(channel)
 
 
@@ -184,7 +185,7 @@ async def told(folder: Path) -> AsyncIterator[Told]:
     fake = FakeGateway()
     fake.on_chat = [answer()]
     server = aio.server()
-    add_GatewayServiceServicer_to_server(GatewayServicer(fake), server)
+    add_gateway(fake, server)
     server.add_insecure_port(f"unix:{folder}/fake.sock")
     await server.start()
     async with aio.insecure_channel(f"unix:{folder}/fake.sock", channel_options()) as channel:
@@ -210,6 +211,21 @@ async def test_a_request_id_without_end_is_not_kept(told: Told) -> None:
     await told.stub.Chat(ask(), metadata=(("x-request-id", "x" * 129),))
     assert told.gateway.calls[0].context.request_id == ""
     assert told.gateway.calls[0].context.deadline is None
+
+
+@pytest.mark.parametrize(
+    "method", [each.name for each in DESCRIPTOR.services_by_name["GatewayService"].methods]
+)
+async def test_a_request_that_cannot_be_read_is_the_callers_mistake(told: Told, method: str) -> None:
+    """Whatever the RPC, in our words; the gateway is not called."""
+    kind: Any = told.channel.unary_stream if "Stream" in method else told.channel.unary_unary
+    call = kind(f"/portico.v1.GatewayService/{method}")(b"\xff\xff")
+    with pytest.raises(aio.AioRpcError) as caught:
+        await (anext(aiter(call)) if "Stream" in method else call)
+    error = error_of(caught.value)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (error.http_status, error.message) == (400, "The request cannot be read.")
+    assert not told.gateway.calls
 
 
 async def test_an_exception_does_not_reach_the_caller(told: Told, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,8 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from portico.testing.gateway import FakeGateway
-from portico.v1.gateway_pb2_grpc import add_GatewayServiceServicer_to_server
-from portico_core.service import GatewayServicer
+from portico_core.service import add_gateway
 
 #: Whose health a channel watches.
 SERVICE = "portico.v1.GatewayService"
@@ -28,7 +27,7 @@ class Core:
 async def core(gateway: FakeGateway, listen: str) -> AsyncIterator[Core]:
     """Run a core that listens on HOST:PORT or unix:/PATH."""
     server = aio.server(options=[("grpc.so_reuseport", 0)])
-    add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
+    add_gateway(gateway, server)
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
