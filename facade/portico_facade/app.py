@@ -1,5 +1,6 @@
 """The route table."""
 
+import re
 from typing import Any, Final
 
 from tornado.httputil import HTTPServerRequest
@@ -41,6 +42,10 @@ _WHERE: Final = (
 )
 
 
+#: Scheme and authority of a target, which may have no path.
+_ABSOLUTE: Final = re.compile(r"https?://[^/]+", re.IGNORECASE)
+
+
 class UnknownPath(Handler):
     """Everything else."""
 
@@ -67,6 +72,12 @@ class FacadeApplication(Application):
         )
         self.facade = facade
 
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return what serves a request, whichever form its target has."""
+        if not request.path.startswith("/"):
+            request.path = _path_of(request.path)
+        return super().find_handler(request, **kwargs)
+
     def get_handler_delegate(
         self,
         request: HTTPServerRequest,
@@ -80,6 +91,12 @@ class FacadeApplication(Application):
         given = {**(target_kwargs or {}), "facade": self.facade, "upload": upload}
         upload.behind = super().get_handler_delegate(request, target_class, given, path_args, path_kwargs)
         return upload
+
+
+def _path_of(target: str) -> str:
+    """Return the path of a target in absolute form, as clients send it to proxies (RFC 9112, 3.2.2)."""
+    found = _ABSOLUTE.match(target)
+    return target[found.end() :] or "/" if found else target
 
 
 def make_app(gateway: Gateway, settings: Settings) -> FacadeApplication:

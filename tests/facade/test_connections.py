@@ -50,6 +50,26 @@ async def test_a_request_may_arrive_byte_by_byte(portico: Facade) -> None:
         assert (await client.answer()).status == 200
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://portico.example:8000/v1/models", 200),
+        ("HTTPS://u@[::1]/v1/models?limit=1", 200),
+        ("http://portico.example/v1/nothing", 404),
+        ("http://portico.example", 404),
+        ("http:///v1/models", 404),
+        ("ftp://portico.example/v1/models", 404),
+        ("v1/models", 404),
+        ("*", 404),
+    ],
+)
+async def test_a_target_in_absolute_form_is_served(portico: Facade, target: str, status: int) -> None:
+    """Clients send it to proxies, and servers must take it (RFC 9112, 3.2.2)."""
+    async with portico.connect() as client:
+        client.send("GET", target)
+        assert (await client.answer()).status == status
+
+
 @pytest.mark.parametrize("connection", [{}, {"connection": "keep-alive"}])
 async def test_an_http_1_0_client_gets_a_stream_that_ends_with_the_connection(
     portico: Facade, connection: dict[str, str]
