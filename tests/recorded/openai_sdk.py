@@ -4,19 +4,28 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import cerebras.cloud.sdk as cerebras
+import groq
 import openai
 
 from tests.recorded.kinds import MODEL, Kind, encoding_of, texts_of
 from tests.recorded.outcome import Choice, Outcome, Usage, broken, failed, parsed
 from tests.support.corpus import Case
 
-Client = openai.OpenAI | openai.AzureOpenAI
+# SDKs that one generator made, so that they are called alike.
+Client = openai.OpenAI | openai.AzureOpenAI | groq.Groq | cerebras.Cerebras
+_ERRORS: Final = (openai.APIError, groq.APIError, cerebras.APIError)
+_STATUS_ERRORS: Final = (openai.APIStatusError, groq.APIStatusError, cerebras.APIStatusError)
+
 #: Returns the client that calls the replay server for a case.
 Connect = Callable[[str, Case], Client]
 
 # An error inside a 200, or in mid-stream, tells by its code or type what else the status would.
 _STATUS_BY_WORD: Final = {"invalid_request_error": 400, "rate_limit_exceeded": 429}
 
+
+# Azure's code -> OpenAI's.
+_CODES: Final = {"DeploymentNotFound": "model_not_found"}
 
 # What servers of the dialect say of a prompt that is too long, besides OpenAI's own code.
 _TOO_LONG: Final = re.compile("context length|exceed_context_size|too_many_prompt_tokens|prompt too long")
@@ -27,18 +36,28 @@ def connect(url: str, _: Case) -> Client:
     return openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=30)
 
 
+def connect_groq(url: str, _: Case) -> Client:
+    """Return Groq's own client."""
+    return groq.Groq(base_url=url, api_key="k", max_retries=0, timeout=30)
+
+
+def connect_cerebras(url: str, _: Case) -> Client:
+    """Return Cerebras's own client, without the call with which it warms its connection up."""
+    return cerebras.Cerebras(base_url=url, api_key="k", max_retries=0, timeout=30, warm_tcp_connection=False)
+
+
 def judge(url: str, case: Case, kind: Kind, connect: Connect = connect) -> Outcome:
     """Return what the SDK makes of a case."""
     with connect(url, case) as sdk:
         try:
             return _CALLS[kind](sdk, case)
-        except openai.APIStatusError as error:
+        except _STATUS_ERRORS as error:
             return _failed(error.status_code, error.body)
-        except openai.APIError as error:
+        except _ERRORS as error:
             return _failed(0, error.body)
 
 
-def _chat(sdk: Client, case: Case) -> Outcome:
+def _chat(sdk: Any, case: Case) -> Outcome:
     asked: Any = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "stream": bool(case.stream)}
     answer: Any = sdk.chat.completions.create(**asked)
     if case.stream:
@@ -54,9 +73,10 @@ def _choice(choice: Any) -> Choice:
         return Choice(finish_reason=choice.finish_reason)
     text, thought = texts(message)
     calls = [_called(call) for call in message.tool_calls or ()]
-    if message.function_call:
-        calls.append((message.function_call.name, parsed(message.function_call.arguments)))
-    return Choice(text, thought, message.refusal or "", tuple(calls), choice.finish_reason)
+    if function := getattr(message, "function_call", None):
+        calls.append((function.name, parsed(function.arguments)))
+    refusal = getattr(message, "refusal", None) or ""
+    return Choice(text, thought, refusal, tuple(calls), choice.finish_reason)
 
 
 def _called(call: Any) -> tuple[str, Any]:
@@ -67,14 +87,8 @@ def _called(call: Any) -> tuple[str, Any]:
 
 def texts(message: Any) -> tuple[str, str]:
     """Return text and reasoning of a message or delta, under any of the names that servers give them."""
-    told = message.model_extra or {}
-    thought = told.get("reasoning_content") or told.get("reasoning") or ""
-    content: Any = message.content or ""
-    if isinstance(content, list):  # Mistral's, which the SDK lets through
-        inner = (piece for part in content for piece in part.get("thinking", ()))
-        thought = "".join(piece["text"] for piece in inner)
-        content = "".join(part["text"] for part in content if part["type"] == "text")
-    return content, thought
+    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
+    return message.content or "", thought
 
 
 class _Piecewise:
@@ -94,11 +108,11 @@ class _Piecewise:
         text, thought = texts(delta)
         self.text += text
         self.reasoning += thought
-        self.refusal += delta.refusal or ""
+        self.refusal += getattr(delta, "refusal", None) or ""
         for call in delta.tool_calls or ():
             self._call(call.index, call.function)
-        if delta.function_call:
-            self._call(-1, delta.function_call)
+        if function := getattr(delta, "function_call", None):
+            self._call(-1, function)
 
     def _call(self, index: int, function: Any) -> None:
         called = self.calls.setdefault(index or 0, ["", ""])
@@ -116,13 +130,13 @@ def _assembled(chunks: Iterable[Any]) -> Outcome:
     usage, came = None, False
     for chunk in chunks:
         came = True
-        usage = usage_of(chunk.usage) or usage
+        usage = usage_of(chunk.usage) or groqs_usage(chunk) or usage
         for choice in chunk.choices or ():
             choices.setdefault(choice.index or 0, _Piecewise()).add(choice)
     return Outcome(tuple(choices[at].choice() for at in sorted(choices)), usage) if came else broken()
 
 
-def _text(sdk: Client, case: Case) -> Outcome:
+def _text(sdk: Any, case: Case) -> Outcome:
     answer: Any = sdk.completions.create(model=MODEL, prompt="x", stream=bool(case.stream))
     texts: dict[int, str] = {}
     reasons: dict[int, str | None] = {}
@@ -135,7 +149,7 @@ def _text(sdk: Client, case: Case) -> Outcome:
     return Outcome(tuple(Choice(texts[at], finish_reason=reasons[at]) for at in sorted(texts)), usage)
 
 
-def _embed(sdk: Client, case: Case) -> Outcome:
+def _embed(sdk: Any, case: Case) -> Outcome:
     asked: Any = {"model": MODEL, "input": texts_of(case), "encoding_format": encoding_of(case)}
     answer: Any = sdk.embeddings.create(**asked)
     # Asked for base64 in so many words, the SDK leaves it as it is.
@@ -144,7 +158,7 @@ def _embed(sdk: Client, case: Case) -> Outcome:
     return Outcome(usage=usage_of(answer.usage), vectors=vectors)
 
 
-def _models(sdk: Client, _: Case) -> Outcome:
+def _models(sdk: Any, _: Case) -> Outcome:
     return Outcome(models=tuple(model.id for model in sdk.models.list()))
 
 
@@ -152,14 +166,21 @@ _CALLS: Final = {Kind.CHAT: _chat, Kind.TEXT: _text, Kind.EMBEDDINGS: _embed, Ki
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Return the counts in a ``usage``, whatever names a server has for the cached part."""
+    """Return the counts in a ``usage``."""
     if usage is None:
         return None
+    told = usage.model_extra or {}
     cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    # DeepSeek's and Moonshot's own names.
+    cached = cached or told.get("prompt_cache_hit_tokens") or told.get("cached_tokens")
     reasoning = getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None)
-    return Usage(
-        usage.prompt_tokens or 0, getattr(usage, "completion_tokens", 0) or 0, cached or 0, reasoning or 0
-    )
+    completion = getattr(usage, "completion_tokens", None)
+    return Usage(usage.prompt_tokens or 0, completion or 0, cached or 0, reasoning or 0)
+
+
+def groqs_usage(chunk: Any) -> Usage | None:
+    """Return the counts that Groq puts beside the usual place."""
+    return usage_of(getattr(getattr(chunk, "x_groq", None), "usage", None))
 
 
 def _failed(status: int, body: object) -> Outcome:
@@ -171,6 +192,9 @@ def _failed(status: int, body: object) -> Outcome:
         status or number or next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 502)
     )
     code = told.get("code") if isinstance(told.get("code"), str) and not number else None
+    code = _CODES.get(code or "", code)
+    if status == 404 and not code and told.get("message") == "Resource not found":
+        code = "unknown_url"  # Azure's words for a path that it does not have
     if status == 400 and _TOO_LONG.search(str(body)):
         code = "context_length_exceeded"
     return failed(status, code, told.get("type"))

@@ -3,12 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from portico.adapter import Adapter, Limits
+from portico.secret import Secret
+from portico_adapters.azure import AzureAdapter, AzureSettings
+from portico_adapters.ollama import OllamaAdapter
+from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
-from tests.recorded import openai_sdk
+from tests.recorded import azure_sdk, mistral_sdk, ollama_sdk, openai_sdk
 from tests.recorded.kinds import Kind
 from tests.recorded.outcome import Outcome
 from tests.support.corpus import Case
@@ -72,11 +77,42 @@ def _openai_adapter(url: str, _: Case) -> Adapter:
     return OpenAIAdapter("recorded", OpenAISettings(f"{url}/v1"), Limits())
 
 
-def _openai(differs: Mapping[str, str] = MappingProxyType({})) -> Provider:
-    """Return the row of a server that speaks OpenAI's dialect."""
-    return Provider(
-        _OPENAI_KINDS, _OPENAI_OTHERS, _openai_adapter, openai_sdk.judge, "openai", differs=differs
-    )
+def _openai(
+    differs: Mapping[str, str] = MappingProxyType({}), judge: Judge = openai_sdk.judge, by: str = "openai"
+) -> Provider:
+    """Return the row of a server that speaks OpenAI's dialect; of some, with an SDK of its own."""
+    return Provider(_OPENAI_KINDS, _OPENAI_OTHERS, _openai_adapter, judge, by, differs)
+
+
+_OLLAMA: Final = Provider(
+    {
+        r"^/api/chat$": Kind.CHAT,
+        r"^/api/generate$": Kind.TEXT,
+        r"^/api/embed$": Kind.EMBEDDINGS,
+        r"^/api/tags$": Kind.MODELS,
+    },
+    {
+        r"^/api/embeddings$": "the embeddings of older servers, which /api/embed replaced",
+        r"^/api/(create|ps|pull|push|show)$": "care of the server's models",
+    },
+    lambda url, _: OllamaAdapter("recorded", OllamaSettings(url=url), Limits()),
+    ollama_sdk.judge,
+    "ollama",
+)
+
+
+def _azure_adapter(url: str, case: Case) -> Adapter:
+    version = None if "/v1/" in case.path else azure_sdk.VERSION
+    return AzureAdapter("recorded", AzureSettings(url, Secret("k"), api_version=version), Limits())
+
+
+_AZURE: Final = Provider(
+    {**_OPENAI_KINDS, r"/embeddings$": Kind.EMBEDDINGS},
+    {r"/responses$": _RESPONSES},
+    _azure_adapter,
+    azure_sdk.judge,
+    "openai (AzureOpenAI)",
+)
 
 
 def _in_the_making() -> Provider:
@@ -87,16 +123,29 @@ def _in_the_making() -> Provider:
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "alibaba": _openai(),
     "anthropic": _in_the_making(),
-    "azure": _in_the_making(),
+    "azure": _AZURE,
     "bedrock-converse": _in_the_making(),
     "bedrock-invoke": _in_the_making(),
     "bedrock-mantle": _openai(),
-    "cerebras": _openai(),
+    "cerebras": _openai(
+        judge=partial(openai_sdk.judge, connect=openai_sdk.connect_cerebras), by="cerebras-cloud-sdk"
+    ),
     "cohere": _in_the_making(),
     "deepseek": _openai(),
     "gemini": _in_the_making(),
     "gemini-interactions": _in_the_making(),
-    "groq": _openai(),
+    "groq": _openai(
+        dict.fromkeys(
+            (
+                "groq-llama3-8b-8192-streamed-chat-e0e4b9",
+                "test-chat-streaming-with-events-with-content-67966a",
+                "testtokencounts-test-groq-276d04",
+            ),
+            "usage in x_groq, where older streams have it alone, is carried as it is",
+        ),
+        judge=partial(openai_sdk.judge, connect=openai_sdk.connect_groq),
+        by="groq",
+    ),
     "huggingface": Provider(not_served={"/api/models/": "the hub's own API"}),
     "llamacpp": _openai(),
     "mistral": _openai(
@@ -109,10 +158,14 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
                 "test-reasoning-wire-contract-mistral-small-thinking-high-fc9ce0",
             ),
             "reasoning within a list of content is carried as it is",
-        )
+        ),
+        mistral_sdk.judge,
+        "mistralai",
     ),
-    "moonshot": _openai(),
-    "ollama": _in_the_making(),
+    "moonshot": _openai(
+        {"moonshotai-reasoning-0d491d": "usage.cached_tokens, Moonshot's own name, is carried as it is"}
+    ),
+    "ollama": _OLLAMA,
     "ollama-openai-compat": _openai(),
     "openai-batches": _openai(),
     "openai-chat": _openai(),
