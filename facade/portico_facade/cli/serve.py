@@ -2,13 +2,12 @@
 
 import argparse
 import asyncio
-import tempfile
-from pathlib import Path
 
 import portico
 from portico_facade.cli import check
 from portico_facade.cli.common import add_config, checked_address, config_path
 from portico_facade.cli.environment import make_up_key
+from portico_facade.cli.run_folder import run_folder
 from portico_facade.cli.supervisor import Child, supervise
 from portico_facade.listen import reachable
 
@@ -38,10 +37,10 @@ def _run(options: argparse.Namespace) -> int:
     file = ["--config", str(options.config)] if options.config else []
     listen = ["--listen", checked_address("--listen", options.listen)] if options.listen else []
     grpc = checked_address("--grpc", options.grpc) if options.grpc else config.grpc.listen
-    with tempfile.TemporaryDirectory(prefix="portico-") as folder:
-        socket = f"unix:{Path(folder, 'core.sock')}"
-        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc])
-        facade = Child("facade", ["facade", *file, *listen, "--core", socket])
+    with run_folder() as (folder, lock):
+        socket = f"unix:{folder / 'core.sock'}"
+        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock)
+        facade = Child("facade", ["facade", *file, *listen, "--core", socket], lock)
         return asyncio.run(supervise(core, facade, ready=_banner))
 
 

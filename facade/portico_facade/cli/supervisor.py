@@ -22,9 +22,11 @@ _RECOVERED: Final = 60.0
 class Child:
     """One ``portico`` command as a process of its own."""
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], kept: int) -> None:
+        """``kept``: a file descriptor that the process holds open as long as it runs."""
         self.name = name
         self._arguments = arguments
+        self._kept = kept
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str | None:
@@ -40,6 +42,7 @@ class Child:
             env={**os.environ, SUPERVISED: "1"},
             # A terminal's Ctrl-C is for the supervisor, which stops the children in order.
             start_new_session=True,
+            pass_fds=(self._kept,),
         )
         if self._process.stdout is None:
             raise RuntimeError("a child's stdout is a pipe")
