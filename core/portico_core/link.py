@@ -4,52 +4,26 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
-from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator
+from typing import Final, TypeAlias
 
-from google.protobuf.message import DecodeError
+import grpc
 from grpc import aio
 
-from portico.errors import GatewayError, internal, invalid_request, too_large, unavailable
-from portico.gateway import CallContext, Gateway
+from portico.errors import GatewayError, too_large, unavailable
+from portico.gateway import Gateway
 from portico.link.outbox import Lane, Outbox
-from portico.link.pieces import Joiner, pieces
-from portico.link.v1.link_pb2 import (
-    Begin,
-    CallerFrame,
-    CoreFrame,
-    End,
-    Hello,
-    Method,
-    OpenRequest,
-    OpenResponse,
-)
+from portico.link.v1.link_pb2 import CallerFrame, CoreFrame, Hello, OpenRequest, OpenResponse
 from portico.link.v1.link_pb2_grpc import LinkServiceServicer
-from portico.remote import MAX_MESSAGE_BYTES
-from portico.status import to_status
-from portico.v1 import gateway_pb2 as pb
+from portico.remote import MAX_METADATA_BYTES
+from portico_core.link_call import CREDIT, LinkCall
 
 _log: Final = logging.getLogger("portico.link")
 
-# Bytes of one call's answers on their way or waiting at the caller: a reader slower than its backend
-# holds the backend back, and nobody else.
-_CREDIT: Final = 128 * 1024
-# Below the age at which the connection is asked to end (server).
-_MAX_AGE_SECONDS: Final = 240
-# Calls under way on one link.
-_MOST_CALLS: Final = 16_384
-
-# Method -> its request, what of a gateway answers it, and whether that is a stream.
-_METHODS: Final[dict[int, tuple[Any, Callable[[Gateway], Callable[[Any, CallContext], Any]], bool]]] = {
-    Method.METHOD_CHAT: (pb.ChatRequest, attrgetter("chat"), False),
-    Method.METHOD_STREAM: (pb.StreamRequest, attrgetter("stream"), True),
-    Method.METHOD_COMPLETE: (pb.CompleteRequest, attrgetter("complete"), False),
-    Method.METHOD_STREAM_COMPLETE: (pb.StreamCompleteRequest, attrgetter("stream_complete"), True),
-    Method.METHOD_EMBED: (pb.EmbedRequest, attrgetter("embed"), False),
-}
+#: Below the age at which the connection is asked to end (server).
+MAX_AGE_SECONDS: Final = 240
+#: Calls under way on one link.
+MOST_CALLS: Final = 16_384
 
 Context: TypeAlias = "aio.ServicerContext[OpenRequest, OpenResponse]"
 
@@ -57,20 +31,28 @@ Context: TypeAlias = "aio.ServicerContext[OpenRequest, OpenResponse]"
 class LinkServicer(LinkServiceServicer):
     """portico.link.v1.LinkService over any ``Gateway``."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(
+        self, gateway: Gateway, *, max_age_seconds: int = MAX_AGE_SECONDS, most_calls: int = MOST_CALLS
+    ) -> None:
         self._gateway = gateway
+        self._hello = Hello(credit=CREDIT, max_age_seconds=max_age_seconds)
+        self._most_calls = most_calls
         self._links: set[_Link] = set()
+        self._leaving = False
 
     async def Open(self, _requests: AsyncIterator[OpenRequest], context: Context) -> None:  # type: ignore[override]
-        link = _Link(self._gateway, context)
+        if self._leaving:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the core is about to stop")
+        link = _Link(self._gateway, context, self._most_calls)
         self._links.add(link)
         try:
-            await link.run()
+            await link.run(self._hello)
         finally:
             self._links.discard(link)
 
     def leave(self) -> None:
-        """Ask all callers to begin no more calls here."""
+        """Ask all callers to begin no more calls here, and open no more links."""
+        self._leaving = True
         for link in self._links:
             link.leave()
 
@@ -78,32 +60,40 @@ class LinkServicer(LinkServiceServicer):
 class _Link:
     """One link: its calls, and what goes out."""
 
-    def __init__(self, gateway: Gateway, context: Context) -> None:
+    def __init__(self, gateway: Gateway, stream: Context, most_calls: int) -> None:
         self._gateway = gateway
-        self._stream = context
+        self._stream = stream
+        self._most_calls = most_calls
         self._outbox: Outbox[CoreFrame] = Outbox()
         self._lane: Lane[CoreFrame] = Lane()
-        self._calls: dict[int, _Call] = {}
+        # Calls that neither side has ended.
+        self._calls: dict[int, LinkCall] = {}
+        # Those that run, cancelled ones too until they are over.
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
+    async def run(self, hello: Hello) -> None:
         """Serve calls until the caller ends the link; those that are under way then are cancelled."""
-        self._outbox.put(
-            self._lane, (CoreFrame(hello=Hello(credit=_CREDIT, max_age_seconds=_MAX_AGE_SECONDS)),)
-        )
-        writer = asyncio.create_task(self._outbox.send(self._write))
+        self._outbox.put(self._lane, CoreFrame(hello=hello))
+        carriers = [asyncio.create_task(each) for each in (self._read(), self._outbox.send(self._write))]
         try:
-            while isinstance(request := await self._stream.read(), OpenRequest):
-                for frame in request.frames:
-                    self._take(frame)
+            await asyncio.wait(carriers, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks = [writer, *(call.task for call in self._calls.values() if call.task is not None)]
+            tasks = [*carriers, *self._tasks]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            _log.debug("a link ended: %s", [each for each in ended[: len(carriers)] if each])
 
     def leave(self) -> None:
         """Ask the caller to begin no more calls here."""
-        self._outbox.put(self._lane, (CoreFrame(leaving=True),))
+        self._outbox.put(self._lane, CoreFrame(leaving=True))
+
+    async def _read(self) -> None:
+        while isinstance(request := await self._stream.read(), OpenRequest):
+            for frame in request.frames:
+                self._take(frame)
+            # A caller that does not read is not read either.
+            await self._outbox.room()
 
     async def _write(self, frames: list[CoreFrame]) -> None:
         await self._stream.write(OpenResponse(frames=frames))
@@ -113,97 +103,44 @@ class _Link:
         if call is None:
             if not frame.HasField("begin"):
                 return  # of a call that has ended meanwhile
-            call = self._calls[frame.call_id] = _Call(frame.call_id, frame.begin, self._outbox)
-        if frame.HasField("data"):
-            self._read(call, frame)
+            call = LinkCall(frame.call_id, frame.begin, self._outbox)
+            if (refusal := self._refusal(frame)) is not None:
+                call.end(refusal)
+                return
+            self._calls[frame.call_id] = call
+        if frame.cancel:
+            del self._calls[frame.call_id]
+            call.cancel()
+            return
         if frame.credit:
             call.credit(frame.credit)
-        if frame.cancel:
-            self._calls.pop(frame.call_id)
-            if call.task is not None:
-                call.task.cancel()
+        if frame.HasField("data") and call.task is None:
+            self._add(call, frame)
 
-    def _read(self, call: "_Call", frame: CallerFrame) -> None:
+    def _refusal(self, frame: CallerFrame) -> GatewayError | None:
+        """Return why a call cannot begin, if it cannot."""
+        if max(len(self._calls), len(self._tasks)) >= self._most_calls:
+            return unavailable("The gateway is overloaded. Try again shortly.", "overloaded")
+        if frame.begin.ByteSize() > MAX_METADATA_BYTES:
+            return too_large("request's headers", MAX_METADATA_BYTES)
+        return None
+
+    def _add(self, call: LinkCall, frame: CallerFrame) -> None:
         """Take a piece of a request; with the last one the call starts."""
         try:
-            request = call.request.add(frame.data, frame.more)
+            request = call.add(frame.data, frame.more)
         except ValueError as reason:
-            self._calls.pop(frame.call_id)
+            del self._calls[call.call_id]
             call.end(too_large("request", detail=str(reason)))
             return
-        if request is not None and call.task is None:
-            call.task = asyncio.create_task(self._serve(call, request))
+        if request is None:
+            return
+        task = call.task = asyncio.create_task(call.serve(self._gateway, request))
+        self._tasks.add(task)
 
-    async def _serve(self, call: "_Call", request: bytes) -> None:
-        error: GatewayError | None = None
-        try:
-            if len(self._calls) > _MOST_CALLS:
-                raise unavailable("The gateway is overloaded. Try again shortly.", "overloaded")
-            await _answer(self._gateway, call, request)
-        except GatewayError as raised:
-            error = raised
-        except Exception as raised:
-            _log.exception("call failed request_id=%s", call.context.request_id)
-            error = internal(repr(raised))
-        self._calls.pop(call.call_id, None)
-        call.end(error)
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if self._calls.get(call.call_id) is call:
+                del self._calls[call.call_id]
 
-
-class _Call:
-    """One call of a link: what travels beside it, and how much of its answer may be sent."""
-
-    __slots__ = ("_credit", "_outbox", "_waiter", "call_id", "context", "lane", "method", "request", "task")
-
-    def __init__(self, call_id: int, begin: Begin, outbox: Outbox[CoreFrame]) -> None:
-        self.call_id = call_id
-        self.method = begin.method
-        self.context = CallContext(
-            begin.request_id,
-            begin.authorization if begin.HasField("authorization") else None,
-            begin.traceparent if begin.HasField("traceparent") else None,
-            time.monotonic() + begin.timeout_seconds if begin.HasField("timeout_seconds") else None,
-            begin.key if begin.HasField("key") else None,
-        )
-        self.request = Joiner(MAX_MESSAGE_BYTES)
-        self.lane: Lane[CoreFrame] = Lane()
-        self.task: asyncio.Task[None] | None = None
-        self._outbox = outbox
-        self._credit = _CREDIT
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def send(self, answer: bytes) -> None:
-        """Send an answer, as soon as the caller may take it."""
-        for piece, more in pieces(answer):
-            while self._credit <= 0:
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
-            self._credit -= len(piece)
-            self._outbox.put(self.lane, (CoreFrame(call_id=self.call_id, data=piece, more=more),))
-
-    def credit(self, taken: int) -> None:
-        """Note that the caller has taken so many bytes."""
-        self._credit += taken
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def end(self, error: GatewayError | None) -> None:
-        """Tell the caller how the call ended."""
-        status = b"" if error is None else to_status(error).SerializeToString()
-        end = End(status=status, receipt=self.context.receipt)
-        self._outbox.put(self.lane, (CoreFrame(call_id=self.call_id, end=end),))
-
-
-async def _answer(gateway: Gateway, call: _Call, data: bytes) -> None:
-    """Have the gateway answer a call."""
-    try:
-        kind, find, streamed = _METHODS[call.method]
-        request = kind.FromString(data)
-    except (KeyError, DecodeError) as error:
-        raise invalid_request("The request cannot be read.") from error
-    answers = find(gateway)(request, call.context)
-    if not streamed:
-        await call.send((await answers).SerializeToString())
-        return
-    async with aclosing(answers):
-        async for answer in answers:
-            await call.send(answer.SerializeToString())
+        task.add_done_callback(over)

@@ -28,7 +28,7 @@ from portico.v1.gateway_pb2_grpc import GatewayServiceServicer
 _log: Final = logging.getLogger("portico.service")
 
 #: Longest x-request-id that is kept; instead of a longer one the gateway makes one up.
-_LONGEST_REQUEST_ID: Final = 128
+LONGEST_REQUEST_ID: Final = 128
 
 # Asks clients not to repeat a call for which backends have been tried in turn already.
 _NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
@@ -123,7 +123,7 @@ class _Rpc:
         if self._request is None:
             await self._fail(invalid_request("The request cannot be read."))
         for name, value in self._rpc.invocation_metadata() or ():
-            if name == "x-request-id" and len(value) <= _LONGEST_REQUEST_ID:
+            if name == "x-request-id" and len(value) <= LONGEST_REQUEST_ID:
                 call.request_id = str(value)
             elif name == "authorization":
                 call.authorization = str(value)

@@ -1,9 +1,12 @@
 """The gateway's protocol over links, and over single RPCs where no link will do."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, closing
 from typing import Final, TypeVar
 
+from google.protobuf.message import DecodeError
+
+from portico.errors import internal
 from portico.gateway import CallContext, Gateway
 from portico.link.link import Link
 from portico.link.v1.link_pb2 import Method
@@ -26,11 +29,11 @@ from portico.v1.gateway_pb2 import (
     StreamResponse,
 )
 
-R = TypeVar("R", ChatResponse, CompleteResponse, EmbedResponse)
-S = TypeVar("S", StreamResponse, StreamCompleteResponse)
+Q = TypeVar("Q", ChatRequest, StreamRequest, CompleteRequest, StreamCompleteRequest, EmbedRequest)
+R = TypeVar("R", ChatResponse, StreamResponse, CompleteResponse, StreamCompleteResponse, EmbedResponse)
 
-# Bytes. A larger request takes an RPC: it gains little, and would be in the way of the others' tokens.
-_LARGEST: Final = 64 * 1024
+#: Bytes. A larger request takes an RPC: it gains little, and would be in the way of the others' tokens.
+LARGEST: Final = 64 * 1024
 
 
 class LinkedGateway:
@@ -41,36 +44,23 @@ class LinkedGateway:
         self._pick = pick
 
     async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
-        data = request.SerializeToString()
-        if (link := self._link(data)) is None:
-            return await self._remote.chat(request, context)
-        return await _unary(link, Method.METHOD_CHAT, data, context, ChatResponse)
+        return await self._unary(Method.METHOD_CHAT, self._remote.chat, request, context, ChatResponse)
 
     def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
-        data = request.SerializeToString()
-        if (link := self._link(data)) is None:
-            return self._remote.stream(request, context)
-        return _stream(link, Method.METHOD_STREAM, data, context, StreamResponse)
+        return self._stream(Method.METHOD_STREAM, self._remote.stream, request, context, StreamResponse)
 
     async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
-        data = request.SerializeToString()
-        if (link := self._link(data)) is None:
-            return await self._remote.complete(request, context)
-        return await _unary(link, Method.METHOD_COMPLETE, data, context, CompleteResponse)
+        remote = self._remote.complete
+        return await self._unary(Method.METHOD_COMPLETE, remote, request, context, CompleteResponse)
 
     def stream_complete(
         self, request: StreamCompleteRequest, context: CallContext, /
     ) -> AsyncGenerator[StreamCompleteResponse, None]:
-        data = request.SerializeToString()
-        if (link := self._link(data)) is None:
-            return self._remote.stream_complete(request, context)
-        return _stream(link, Method.METHOD_STREAM_COMPLETE, data, context, StreamCompleteResponse)
+        remote = self._remote.stream_complete
+        return self._stream(Method.METHOD_STREAM_COMPLETE, remote, request, context, StreamCompleteResponse)
 
     async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
-        data = request.SerializeToString()
-        if (link := self._link(data)) is None:
-            return await self._remote.embed(request, context)
-        return await _unary(link, Method.METHOD_EMBED, data, context, EmbedResponse)
+        return await self._unary(Method.METHOD_EMBED, self._remote.embed, request, context, EmbedResponse)
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         return await self._remote.list_models(request, context)
@@ -81,29 +71,57 @@ class LinkedGateway:
     async def get_status(self, request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         return await self._remote.get_status(request, context)
 
+    async def _unary(
+        self,
+        method: Method.ValueType,
+        remote: Callable[[Q, CallContext], Awaitable[R]],
+        request: Q,
+        context: CallContext,
+        kind: type[R],
+    ) -> R:
+        data = request.SerializeToString()
+        if (link := self._link(data)) is None:
+            return await remote(request, context)
+        answer = None
+        with closing(link.begin(method, data, context)) as exchange:
+            try:
+                while (message := await exchange.next()) is not None:
+                    answer = message
+            finally:
+                context.receipt = exchange.receipt
+        if answer is None:
+            raise internal("the core ended a call without an answer")
+        return _parsed(kind, answer)
+
+    async def _stream(
+        self,
+        method: Method.ValueType,
+        remote: Callable[[Q, CallContext], AsyncGenerator[R, None]],
+        request: Q,
+        context: CallContext,
+        kind: type[R],
+    ) -> AsyncGenerator[R, None]:
+        data = request.SerializeToString()
+        # Not before the first answer is asked for: the link that there was when the stream was made may have
+        # left meanwhile.
+        if (link := self._link(data)) is None:
+            async with aclosing(remote(request, context)) as answers:
+                async for answer in answers:
+                    yield answer
+            return
+        with closing(link.begin(method, data, context)) as exchange:
+            try:
+                while (message := await exchange.next()) is not None:
+                    yield _parsed(kind, message)
+            finally:
+                context.receipt = exchange.receipt
+
     def _link(self, request: bytes) -> Link | None:
-        return self._pick() if len(request) <= _LARGEST else None
+        return self._pick() if len(request) <= LARGEST else None
 
 
-async def _unary(
-    link: Link, method: Method.ValueType, request: bytes, context: CallContext, kind: type[R]
-) -> R:
-    answer = b""
-    with closing(link.begin(method, request, context)) as exchange:
-        try:
-            while (data := await exchange.next()) is not None:
-                answer = data
-        finally:
-            context.receipt = exchange.receipt
-    return kind.FromString(answer)
-
-
-async def _stream(
-    link: Link, method: Method.ValueType, request: bytes, context: CallContext, kind: type[S]
-) -> AsyncGenerator[S, None]:
-    with closing(link.begin(method, request, context)) as exchange:
-        try:
-            while (data := await exchange.next()) is not None:
-                yield kind.FromString(data)
-        finally:
-            context.receipt = exchange.receipt
+def _parsed(kind: type[R], answer: bytes) -> R:
+    try:
+        return kind.FromString(answer)
+    except DecodeError as error:
+        raise internal(f"the core sent an answer that cannot be read: {error}") from None

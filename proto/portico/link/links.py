@@ -31,10 +31,14 @@ _APART: Final = ("grpc.use_local_subchannel_pool", 1)
 
 _UNKNOWN: Final = grpc.StatusCode.UNIMPLEMENTED
 
-# Seconds until the next try: the first, the longest, and after a core that knows no links.
+# Seconds until the next try: the first, and the longest.
 _SOON: Final = 0.1
 _LATER: Final = 1.0
-_MUCH_LATER: Final = 60.0
+#: Seconds until the next try after a core that knows no links.
+MUCH_LATER: Final = 60.0
+
+# Seconds in which a link must have opened. The core says hello at once, but a proxy may keep that to itself.
+_PATIENCE: Final = 10.0
 
 
 class Links:
@@ -43,8 +47,9 @@ class Links:
     None are kept to a target that may stand for several cores: single calls spread better.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, much_later: float = MUCH_LATER) -> None:
         self._target = target
+        self._much_later = much_later
         self._count = 0 if target.startswith(SEVERAL) else _COUNT
         self._open: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,24 +77,29 @@ class Links:
         delay, old = _SOON, None
         while True:
             try:
-                link, carrier = await self._opened()
+                link = await self._opened()
             except (aio.AioRpcError, GatewayError) as error:
                 known = not isinstance(error, aio.AioRpcError) or error.code() is not _UNKNOWN
-                delay = min(2 * delay, _LATER) if known else _MUCH_LATER
+                delay = min(2 * delay, _LATER) if known else self._much_later
                 _log.info("no link to the core: %s", error)
             else:
                 if old is not None:
                     old.leave()
-                delay, old = _SOON, link
-                await asyncio.wait((carrier,), timeout=link.max_age)
-                if not carrier.done():
+                delay, old = _SOON, None
+                try:
+                    async with asyncio.timeout(link.max_age):
+                        await link.left()
+                except TimeoutError:
+                    old = link
                     continue
-                old = None
             # Not all facades at once when a core comes back.
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
 
-    async def _opened(self) -> tuple[Link, asyncio.Task[None]]:
-        """Return an open link and the task that carries its calls."""
+    async def _opened(self) -> Link:
+        """Return an open link, whose calls a task of its own carries.
+
+        Raise AioRpcError or GatewayError where it does not open.
+        """
         async with contextlib.AsyncExitStack() as stack:
             options = [*options_for(self._target), _APART]
             channel = await stack.enter_async_context(aio.insecure_channel(self._target, options))
@@ -97,7 +107,8 @@ class Links:
             stream = stub.Open(wait_for_ready=True)
             stack.callback(stream.cancel)
             link = Link(stream, await _hello(stream))
-            return link, self._start(self._carry(link, stack.pop_all()))
+            self._start(self._carry(link, stack.pop_all()))
+            return link
 
     async def _carry(self, link: Link, connection: contextlib.AsyncExitStack) -> None:
         async with connection:
@@ -116,7 +127,11 @@ class Links:
 
 async def _hello(stream: Stream) -> Hello:
     """Wait for the core's first word. Raise AioRpcError or GatewayError where it does not come."""
-    first = await stream.read()
-    if isinstance(first, OpenResponse) and first.frames:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            first = await stream.read()
+    except TimeoutError:
+        raise core_unavailable("no link has opened in time") from None
+    if isinstance(first, OpenResponse) and first.frames and first.frames[0].HasField("hello"):
         return first.frames[0].hello
-    raise core_unavailable("the core ended a link before it began")
+    raise core_unavailable("the core did not say what a link of its may carry")

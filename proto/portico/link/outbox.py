@@ -2,15 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from portico.link.v1.link_pb2 import CallerFrame, CoreFrame
 
 F = TypeVar("F", CallerFrame, CoreFrame)
 
-# Bytes of pieces in one message of the stream: what is longer lets others in between.
+# One message of the stream, in bytes of pieces: what is longer lets others in between. In frames: a frame
+# without a piece is small, but the beginning of a call may have long keys, and gRPC bounds the message.
 _MESSAGE: Final = 64 * 1024
+_FRAMES: Final = 256
+
+# Bytes that may wait before those who can wait do so: the other end has stopped reading.
+_FULL: Final = 8 * 1024 * 1024
+# What a frame takes beside its piece, roughly.
+_FRAME: Final = 256
 
 
 class Lane(Generic[F]):
@@ -19,7 +26,8 @@ class Lane(Generic[F]):
     __slots__ = ("frames", "queued")
 
     def __init__(self) -> None:
-        self.frames: deque[F] = deque()
+        #: Each with the bytes of its piece.
+        self.frames: deque[tuple[F, int]] = deque()
         #: Whether the outbox knows that there are some.
         self.queued = False
 
@@ -29,20 +37,37 @@ class Outbox(Generic[F]):
 
     def __init__(self) -> None:
         self._lanes: deque[Lane[F]] = deque()
+        self._size = 0
         self._waiting: asyncio.Future[None] | None = None
+        self._drained = asyncio.Event()
 
-    def put(self, lane: Lane[F], frames: Iterable[F]) -> None:
-        """Queue frames of a call."""
-        lane.frames.extend(frames)
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that whoever can should wait for ``room``."""
+        return self._size > _FULL
+
+    def put(self, lane: Lane[F], frame: F, size: int = 0) -> None:
+        """Queue a frame of a call; ``size``: bytes of its piece."""
+        lane.frames.append((frame, size))
+        self._size += size + _FRAME
         if not lane.queued:
             lane.queued = True
             self._lanes.append(lane)
-        self.wake()
-
-    def wake(self) -> None:
-        """Have ``send`` look whether there is something to be sent."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def drop(self, lane: Lane[F]) -> list[F]:
+        """Take back what a call has queued, and return it."""
+        dropped = [frame for frame, _ in lane.frames]
+        self._size -= sum(size + _FRAME for _, size in lane.frames)
+        lane.frames.clear()
+        return dropped
+
+    async def room(self) -> None:
+        """Wait until the outbox is no longer full."""
+        while self.full:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def send(self, write: Callable[[list[F]], Awaitable[None]]) -> None:
         """Write what waits, and what has come meanwhile, for ever."""
@@ -63,15 +88,18 @@ class Outbox(Generic[F]):
     def _taken(self) -> list[F]:
         """Take frames from the lanes in turn, as many as one message holds."""
         frames: list[F] = []
-        size = 0
-        while self._lanes and size < _MESSAGE:
+        pieces = 0
+        while self._lanes and pieces < _MESSAGE and len(frames) < _FRAMES:
             lane = self._lanes.popleft()
             if lane.frames:
-                frame = lane.frames.popleft()
+                frame, size = lane.frames.popleft()
                 frames.append(frame)
-                size += len(frame.data)
+                pieces += size
+                self._size -= size + _FRAME
             if lane.frames:
                 self._lanes.append(lane)
             else:
                 lane.queued = False
+        if not self.full:
+            self._drained.set()
         return frames
