@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from portico.client.extra import joined_members, latest_members
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.chunk_pb2 import ChunkChoice, Delta
 from portico.v1.gateway_pb2 import StreamResponse
@@ -17,8 +18,7 @@ M = TypeVar("M", bound=Message)
 def assemble(stream: StreamResponse) -> ChatCompletion:
     """Return what an unstreamed call would have, given all responses of a stream merged into one.
 
-    The ``extra_json`` of chunks, choices and deltas is left out: nobody knows how a vendor's own members
-    add up.
+    Of a vendor's own members (``extra_json``) the last value counts; in deltas texts and lists are joined.
     """
     whole = ChatCompletion(object="chat.completion")
     _copy(stream.header, whole, "id", "created", "model", "system_fingerprint", "service_tier")
@@ -29,6 +29,7 @@ def assemble(stream: StreamResponse) -> ChatCompletion:
         _copy(chunk, whole, "moderation_json")
         if chunk.HasField("usage"):
             whole.usage.CopyFrom(chunk.usage)
+    whole.extra_json = latest_members(chunk.extra_json for chunk in stream.chunks)
     whole.choices.extend(_choice(index, pieces[index]) for index in sorted(pieces))
     return whole
 
@@ -39,6 +40,7 @@ def _choice(index: int, pieces: Sequence[ChunkChoice]) -> ChatChoice:
         _copy(piece, choice, "finish_reason")
         if piece.HasField("logprobs"):
             choice.logprobs.MergeFrom(piece.logprobs)
+    choice.extra_json = latest_members(piece.extra_json for piece in pieces)
     return choice
 
 
@@ -52,6 +54,7 @@ def _message(deltas: Sequence[Delta]) -> ChatMessage:
     if whole.HasField("function_call"):
         functions = [delta.function_call for delta in deltas]
         message.function_call.CopyFrom(_sum(functions, joined=("arguments",), once=("name",)))
+    message.extra_json = joined_members(delta.extra_json for delta in deltas)
     calls: dict[int, list[ToolCallDelta]] = {}
     for piece in whole.tool_calls:
         calls.setdefault(piece.index, []).append(piece)
@@ -61,7 +64,7 @@ def _message(deltas: Sequence[Delta]) -> ChatMessage:
 
 def _tool_call(pieces: Sequence[ToolCallDelta]) -> ToolCall:
     whole = _sum(pieces, once=("id", "type"))
-    call = ToolCall(extra_json=whole.extra_json)
+    call = ToolCall(extra_json=joined_members(piece.extra_json for piece in pieces))
     _copy(whole, call, "id", "type")
     if whole.HasField("function"):
         functions = [piece.function for piece in pieces]

@@ -63,6 +63,23 @@ CASES = {
         """,
         'message {role: "assistant" tool_calls {id: "a" extra_json: "{\\"signature\\":1}"}}',
     ),
+    "a vendor's texts and lists are joined, of its other members the last one counts": (
+        """
+        delta {extra_json: "{ \\"think\\" : \\"\\\\u00e4 \\", \\"list\\":[ {\\"a\\":1e400} ],\\"n\\":1} "}
+        delta {extra_json: "{\\"think\\":\\"b\\",\\"list\\":[],\\"n\\":-0.0}"} extra_json: "{\\"m\\":\\"x\\"}"
+        delta {extra_json: "{\\"list\\":[2]}"} extra_json: "{\\"m\\":\\"y\\"}"
+        delta {extra_json: "{}"}
+        delta {extra_json: "no JSON"}
+        delta {extra_json: "[1]"}
+        """,
+        """
+        message {
+          role: "assistant"
+          extra_json: "{\\"think\\":\\"\u00e4 b\\",\\"list\\":[{\\"a\\":1e400},2],\\"n\\":-0.0}"
+        }
+        extra_json: "{\\"m\\":\\"y\\"}"
+        """,
+    ),
     "custom tools are joined": (
         """
         delta {tool_calls {custom {name: "c" input: "1"}}}
@@ -125,13 +142,15 @@ def test_the_header_and_the_last_usage_are_the_answers() -> None:
     parts = """
         header {id: "1" created: 5 model: "m"} chunks {usage {total_tokens: 1 prompt_tokens: 1}}
         header {id: "1" system_fingerprint: "fp" service_tier: "flex"} chunks {usage {total_tokens: 3}}
-        chunks {moderation_json: "{}"}
+        chunks {extra_json: "{\\"c\\":1}"}
+        chunks {moderation_json: "{}" extra_json: "{\\"c\\":99999999999999999999}"}
     """
     for part in parts.strip().splitlines():
         stream.MergeFrom(text_format.Parse(part, StreamResponse()))
     expected = """
         id: "1" created: 5 model: "m" system_fingerprint: "fp" service_tier: "flex" moderation_json: "{}"
         object: "chat.completion" usage {total_tokens: 3}
+        extra_json: "{\\"c\\":99999999999999999999}"
     """
     assert assemble(stream) == text_format.Parse(expected, ChatCompletion())
 
