@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from portico.adapter import UpstreamCall
-from portico.v1.chat_pb2 import ChatCompletionParams, ResponseFormat
+from portico.errors import unsupported
 from portico.v1.tools_pb2 import Tool
+from portico_adapters._json import fragment, members
 from portico_adapters.ollama.messages import messages_of
-from portico_adapters.ollama.requests import Refused, fragment, members, refuse, refused, rendered, sampling
+from portico_adapters.ollama.requests import Refused, refuse, rendered, sampling
 from portico_adapters.ollama.settings import OllamaSettings
 
 # What tells the backend nothing that changes the answer (user, metadata, prompt_cache_…) is not in the
@@ -39,36 +40,36 @@ _THINK: Final[Mapping[str, bool | str]] = {
 def chat_body(call: UpstreamCall, settings: OllamaSettings, *, stream: bool) -> bytes:
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
     params = call.params
-    refuse(params, _REFUSED)
-    fixed = {"model": call.model, "messages": messages_of(params.messages), "stream": stream}
+    refuse(call, _REFUSED)
+    fixed = {"model": call.model, "messages": messages_of(params.messages, call.backend), "stream": stream}
     wishes: dict[str, object] = {}
-    if tools := _tools(params):
+    if tools := _tools(call):
         wishes["tools"] = tools
-    if params.HasField("response_format") and (form := _format(params.response_format)):
+    if params.HasField("response_format") and (form := _format(call)):
         wishes["format"] = form
     if params.HasField("reasoning_effort"):
-        wishes["think"] = _think(params.reasoning_effort)
+        _think(call, wishes)
     for name in ("logprobs", "top_logprobs"):
         if params.HasField(name):
             wishes[name] = getattr(params, name)
     return rendered(fixed, wishes, sampling(params), settings, params.extra_json)
 
 
-def _tools(params: ChatCompletionParams) -> list[dict[str, object]]:
-    choice = params.tool_choice
+def _tools(call: UpstreamCall) -> list[dict[str, object]]:
+    params, choice = call.params, call.params.tool_choice
     if params.HasField("tool_choice") and choice.mode not in ("auto", "none"):
-        raise refused(f"{choice.mode or 'tools chosen by the caller'} as tool_choice", "tool_choice")
+        call.unsupported(f"{choice.mode or 'tools chosen by the caller'} as tool_choice", "tool_choice")
     if choice.mode == "none":
         return []
-    tools = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(params.tools)]
+    tools = [_tool(tool, f"tools[{index}]", call.backend) for index, tool in enumerate(params.tools)]
     if tools and params.HasField("parallel_tool_calls") and not params.parallel_tool_calls:
-        raise refused("parallel_tool_calls being false", "parallel_tool_calls")
+        call.unsupported("parallel_tool_calls being false", "parallel_tool_calls")
     return tools
 
 
-def _tool(tool: Tool, where: str) -> dict[str, object]:
+def _tool(tool: Tool, where: str, backend: str) -> dict[str, object]:
     if not tool.HasField("function"):
-        raise refused(f"tools of the type {tool.type}", f"{where}.type")
+        raise unsupported(f"tools of the type {tool.type}", f"{where}.type", backend)
     function = tool.function
     translated: dict[str, object] = {"name": function.name}
     if function.HasField("description"):
@@ -82,20 +83,23 @@ def _tool(tool: Tool, where: str) -> dict[str, object]:
     return {"type": "function", "function": translated, **members(tool.extra_json, f"{where}.extra_json")}
 
 
-def _format(form: ResponseFormat) -> object:
+def _format(call: UpstreamCall) -> object:
     """Return the value of ``format``; None where any text will do."""
+    form = call.params.response_format
     for name in members(form.extra_json, "response_format.extra_json"):
-        raise refused(f"{name} in response_format", f"response_format.{name}")
+        call.unsupported(f"{name} in response_format", f"response_format.{name}")
     if form.type == "json_schema" and form.json_schema.HasField("schema_json"):
         return fragment(form.json_schema.schema_json, "response_format.json_schema.schema")
     if form.type in ("json_object", "json_schema"):
         return "json"
     if form.type != "text":
-        raise refused(f"{form.type} as response_format", "response_format.type")
+        call.unsupported(f"{form.type} as response_format", "response_format.type")
     return None
 
 
-def _think(effort: str) -> bool | str:
-    if effort not in _THINK:
-        raise refused(f"{effort} as reasoning_effort", "reasoning_effort")
-    return _THINK[effort]
+def _think(call: UpstreamCall, wishes: dict[str, object]) -> None:
+    effort = call.params.reasoning_effort
+    if effort in _THINK:
+        wishes["think"] = _THINK[effort]
+    else:
+        call.unsupported(f"{effort} as reasoning_effort", "reasoning_effort")

@@ -6,11 +6,11 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from portico.adapter import EmbeddingCall
-from portico.errors import invalid_request, upstream_failed
-from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList, EmbeddingParams
+from portico.errors import invalid_request, unsupported, upstream_failed
+from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
 from portico.v1.usage_pb2 import Usage
 from portico_adapters.ollama.answers import Count, read
-from portico_adapters.ollama.requests import refused, rendered
+from portico_adapters.ollama.requests import rendered
 from portico_adapters.ollama.settings import OllamaSettings
 
 
@@ -25,7 +25,7 @@ _EMBEDDED: Final = Decoder(_Embedded)
 def embed_body(call: EmbeddingCall, settings: OllamaSettings) -> bytes:
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
     params = call.params
-    fixed = {"model": call.model, "input": _texts(params)}
+    fixed = {"model": call.model, "input": _texts(call)}
     wishes = {"dimensions": params.dimensions} if params.HasField("dimensions") else {}
     return rendered(fixed, wishes, {}, settings, params.extra_json)
 
@@ -33,7 +33,7 @@ def embed_body(call: EmbeddingCall, settings: OllamaSettings) -> bytes:
 def embeddings_of(body: bytes, call: EmbeddingCall) -> EmbeddingList:
     """Read an answer; raise where it does not have a vector of the right length for each text."""
     answer, params = read(body, _EMBEDDED), call.params
-    if len(answer.embeddings) != len(_texts(params)):
+    if len(answer.embeddings) != len(_texts(call)):
         raise upstream_failed("The backend did not embed every text.")
     for vector in answer.embeddings:
         # Servers and models that cannot shorten a vector send it whole, without a word.
@@ -52,11 +52,12 @@ def embeddings_of(body: bytes, call: EmbeddingCall) -> EmbeddingList:
     )
 
 
-def _texts(params: EmbeddingParams) -> list[str]:
+def _texts(call: EmbeddingCall) -> list[str]:
+    params = call.params
     form = params.input.WhichOneof("value")
     texts = [params.input.text] if form == "text" else list(params.input.texts.values)
     if form not in ("text", "texts"):
-        raise refused("input other than text", "input")
+        raise unsupported("input other than text", "input", call.backend)
     if not texts or texts == [""]:
         raise invalid_request("input must not be empty.", "input")
     return texts

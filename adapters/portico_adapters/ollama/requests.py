@@ -1,13 +1,14 @@
 """What the requests of all endpoints share: refusals, sampling options, and the body's assembly."""
 
 from collections.abc import Container, Mapping
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from msgspec import Raw
-from msgspec.json import Decoder, encode
+from msgspec.json import encode
 
-from portico.errors import GatewayError, invalid_request
+from portico.adapter import Upstream
+from portico_adapters._json import members
 from portico_adapters.ollama.settings import OllamaSettings
 
 #: A member that Ollama cannot honour -> its values that ask for nothing.
@@ -25,25 +26,17 @@ _OPTIONS: Final = (
     ("stop", "stop"),
 )
 
-_VALUE: Final = Decoder(Raw)
-_MEMBERS: Final[Decoder[dict[str, Raw] | None]] = Decoder(dict[str, Raw] | None)
 _NULL: Final = Raw(b"null")
 
 
-def refused(what: str, param: str) -> GatewayError:
-    """400: ``what`` is more than Ollama can do."""
-    return invalid_request(
-        f"The backend of this model does not support {what}.", param, "unsupported_parameter"
-    )
-
-
-def refuse(params: Message, table: Refused) -> None:
-    """Raise 400 for a member of ``params`` that asks for what Ollama cannot do."""
+def refuse(call: Upstream[Any], table: Refused) -> None:
+    """Refuse, or drop where that is allowed, a member that asks for what Ollama cannot do."""
+    params: Message = call.params
     for field, value in params.ListFields():
         idle = table.get(field.name)
         if idle is not None and value not in idle:
             name = field.name.removesuffix("_json")
-            raise refused(name, name)
+            call.unsupported(name, name)
 
 
 def sampling(params: Message) -> dict[str, object]:
@@ -74,21 +67,3 @@ def rendered(
     merged = {**configured, **options, **told}
     kept = {"keep_alive": settings.keep_alive_json} if settings.keep_alive else {}
     return encode({**kept, **wishes, **extra, **fixed, **({"options": merged} if merged else {})})
-
-
-def members(text: str | bytes, where: str) -> dict[str, Raw]:
-    """Split a JSON object into its members. Empty text and null have none; raise 400 for the rest."""
-    if not text:
-        return {}
-    try:
-        return _MEMBERS.decode(text) or {}
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{where} must be a JSON object.", where) from None
-
-
-def fragment(text: str, where: str) -> Raw:
-    """Return JSON text to be put into a body verbatim; raise 400 where it is no JSON."""
-    try:
-        return _VALUE.decode(text)
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{where} is not JSON.", where) from None

@@ -6,19 +6,18 @@ from typing import Final
 from msgspec.json import Decoder, encode
 
 from portico.adapter import CompletionCall
-from portico.errors import invalid_request, upstream_failed
+from portico.errors import invalid_request, unsupported, upstream_failed
 from portico.v1.completions_pb2 import (
     OptionalDouble,
     TextChoice,
     TextCompletion,
-    TextCompletionParams,
     TextLogprobs,
     TokenValue,
     TopLogprobs,
 )
 from portico.v1.gateway_pb2 import StreamCompleteResponse
 from portico_adapters.ollama.answers import Generated, Logprob, read
-from portico_adapters.ollama.requests import Refused, refuse, refused, rendered, sampling
+from portico_adapters.ollama.requests import Refused, refuse, rendered, sampling
 from portico_adapters.ollama.settings import OllamaSettings
 
 _REFUSED: Final[Refused] = {"n": (1,), "best_of": (1,), "echo": (False,), "logit_bias": ()}
@@ -35,8 +34,8 @@ _TEXT: Final = Decoder(_Text)
 def text_body(call: CompletionCall, settings: OllamaSettings, *, stream: bool) -> bytes:
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
     params = call.params
-    refuse(params, _REFUSED)
-    fixed = {"model": call.model, "prompt": _prompt(params), "stream": stream}
+    refuse(call, _REFUSED)
+    fixed = {"model": call.model, "prompt": _prompt(call), "stream": stream}
     # Continue the prompt itself: without `raw` it would be a user's message in the model's template,
     # and a thinking model would think about it. To fill in the middle is the template's affair.
     wishes: dict[str, object] = {"think": False}
@@ -46,13 +45,14 @@ def text_body(call: CompletionCall, settings: OllamaSettings, *, stream: bool) -
     return rendered(fixed, wishes, sampling(params), settings, params.extra_json)
 
 
-def _prompt(params: TextCompletionParams) -> str:
+def _prompt(call: CompletionCall) -> str:
+    params = call.params
     form = params.prompt.WhichOneof("value")
     texts = [params.prompt.text] if form == "text" else list(params.prompt.texts.values)
     if form not in ("text", "texts"):
-        raise refused("prompts other than text", "prompt")
+        raise unsupported("prompts other than text", "prompt", call.backend)
     if len(texts) > 1:
-        raise refused("several prompts in one request", "prompt")
+        raise unsupported("several prompts in one request", "prompt", call.backend)
     if not texts or not texts[0]:
         # Ollama would load the model and answer nothing.
         raise invalid_request("prompt must not be empty.", "prompt")

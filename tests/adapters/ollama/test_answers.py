@@ -12,14 +12,15 @@ from portico.openai.chunks import ChunkRenderer
 from portico.openai.responses import render_completion
 from portico.testing.wire import pieces
 from portico.v1.gateway_pb2 import StreamResponse
+from portico_adapters._ndjson import NdjsonParser
+from portico_adapters._translation import Translation
 from portico_adapters.ollama.chat_answer import ChatStream, completion_of
-from portico_adapters.ollama.stream import Translator
 from tests.adapters.ollama.fixtures import ANSWERS, CALL, read
 
 
 def translated(wire: bytes, size: int | None = None, limit: int = 1 << 20) -> Iterator[StreamResponse]:
     """Yield the messages of a stream that arrives in pieces of ``size`` bytes."""
-    translator = Translator(StreamResponse, ChatStream(CALL), limit)
+    translator = Translation(StreamResponse, NdjsonParser(limit), ChatStream(CALL))
     for piece in pieces(wire, size):
         yield from translator.feed(piece)
     yield from translator.close()
@@ -62,7 +63,7 @@ def _events(text: bytes) -> list[Any]:
 
 def test_what_one_read_brings_is_one_message() -> None:
     """With the header in the first alone."""
-    translator = Translator(StreamResponse, ChatStream(CALL), 1 << 20)
+    translator = Translation(StreamResponse, NdjsonParser(1 << 20), ChatStream(CALL))
     (first,) = translator.feed(says("a") + says("b") + says("c")[:9])
     (second,) = translator.feed(says("c")[9:] + DONE)
     assert [len(first.chunks), len(second.chunks)] == [2, 2]

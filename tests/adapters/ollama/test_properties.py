@@ -12,9 +12,10 @@ from portico.errors import ErrorClass, GatewayError
 from portico.openai.requests import parse_chat
 from portico.testing.assemble import assemble
 from portico.v1.gateway_pb2 import StreamResponse
+from portico_adapters._ndjson import NdjsonParser
+from portico_adapters._translation import Translation
 from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
-from portico_adapters.ollama.stream import Translator
 from tests.adapters.ollama.fixtures import CALL, MODEL, settings_for
 from tests.proto.openai.strategies import JSON, anything, requests
 
@@ -86,7 +87,7 @@ def lines_of(pieces: list[dict[str, Any]], end: dict[str, Any], more: dict[str, 
 
 def outcome(wire: bytes, cuts: list[int]) -> Any:
     """Return the chunks and the error, if any, of a stream that arrives cut at these places."""
-    translator = Translator(StreamResponse, ChatStream(CALL), 1 << 20)
+    translator = Translation(StreamResponse, NdjsonParser(1 << 20), ChatStream(CALL))
     messages: list[StreamResponse] = []
     try:
         for start, end in itertools.pairwise([0, *sorted(cuts), len(wire)]):

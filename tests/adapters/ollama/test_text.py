@@ -23,7 +23,8 @@ from portico.v1.completions_pb2 import (
 )
 from portico.v1.gateway_pb2 import StreamCompleteResponse
 from portico.v1.usage_pb2 import Usage
-from portico_adapters.ollama.stream import Translator
+from portico_adapters._ndjson import NdjsonParser
+from portico_adapters._translation import Translation
 from portico_adapters.ollama.text import TextStream, text_body, text_of
 from tests.adapters.ollama.fixtures import MODEL, settings_for
 
@@ -211,6 +212,6 @@ def test_half_an_answer_is_the_backends_failure(body: bytes) -> None:
 
 
 def translated(wire: bytes, size: int | None = None) -> list[StreamCompleteResponse]:
-    translator = Translator(StreamCompleteResponse, TextStream(call_for()), 1 << 20)
+    translator = Translation(StreamCompleteResponse, NdjsonParser(1 << 20), TextStream(call_for()))
     messages = [message for piece in pieces(wire, size) for message in translator.feed(piece)]
     return messages + list(translator.close())
