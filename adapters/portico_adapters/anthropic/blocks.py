@@ -1,0 +1,106 @@
+"""The blocks of an answer as what OpenAI's messages have for them. Pure.
+
+A block is text, thinking, a tool call, or what a tool said that the API ran itself. The last kind has no
+place in OpenAI's shape; a turn that has it can be continued only by its blocks as they were (``Carried``).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, encode
+
+from portico.v1.message_pb2 import Annotation, UrlCitation
+from portico_adapters.anthropic.answers import read
+
+#: The formats of ``reasoning_details`` that are this API's.
+FORMAT: Final = "anthropic-claude-v1"
+
+_MEMBERS: Final[Decoder[dict[str, object]]] = Decoder(dict[str, Raw])
+
+
+class Block(Struct):
+    """A block, whole or as it begins in a stream; which members it has its type tells."""
+
+    type: str = ""
+    text: str | None = None
+    citations: list[Raw] | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    #: Thinking that only the API can read.
+    data: str | None = None
+    id: str | None = None
+    name: str | None = None
+    #: An object, kept as text: so no number in it changes.
+    input: Raw = Raw(b"{}")
+
+
+class _Citation(Struct):
+    type: str = ""
+    #: Of a web page.
+    url: str | None = None
+    #: Of a search result that the caller gave: a URL, or any other name.
+    source: str | None = None
+    title: str | None = None
+    cited_text: str | None = None
+
+
+BLOCKS: Final = Decoder(Block)
+_CITATIONS: Final = Decoder(_Citation)
+
+
+def reasoning_detail(block: Block, index: int) -> dict[str, object]:
+    """Return a block of thinking as an entry of ``reasoning_details``."""
+    if block.type == "redacted_thinking":
+        return {"type": "reasoning.encrypted", "data": block.data or "", "format": FORMAT, "index": index}
+    return {
+        "type": "reasoning.text",
+        "text": block.thinking or "",
+        "signature": block.signature,
+        "format": FORMAT,
+        "index": index,
+    }
+
+
+def cited(citations: Sequence[Raw], start: int, end: int) -> tuple[list[Annotation], list[object]]:
+    """Return the sources of the text from ``start`` to ``end``: web pages, and what has no URL."""
+    annotations: list[Annotation] = []
+    others: list[object] = []
+    for raw in citations:
+        told = read(raw, _CITATIONS)
+        url = told.url or told.source or ""
+        if url.startswith(("https://", "http://")):
+            found = UrlCitation(start_index=start, end_index=end, title=told.title, url=url)
+            if told.cited_text is not None:
+                found.extra_json = encode({"cited_text": told.cited_text}).decode()
+            annotations.append(Annotation(type="url_citation", url_citation=found))
+        else:
+            members = read(raw, _MEMBERS)
+            others.append({**members, "start_index": start, "end_index": end})
+    return annotations, others
+
+
+class Carried:
+    """The blocks of a turn as they were, for turns that OpenAI's shape cannot hold.
+
+    They travel as ``content_blocks`` in the message, and replace its content when it comes back. Such turns
+    are those with blocks of other types than OpenAI knows, and those that think after they have spoken.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Raw] = []
+        self._spoken = False
+        self._needed = False
+
+    def add(self, kind: str, block: Raw) -> None:
+        """Take the next block."""
+        self._blocks.append(block)
+        if kind in ("thinking", "redacted_thinking"):
+            self._needed = self._needed or self._spoken
+        else:
+            self._spoken = True
+            self._needed = self._needed or kind not in ("text", "tool_use")
+
+    def members(self) -> dict[str, object]:
+        """Return the member of the message, if it needs one."""
+        return {"content_blocks": self._blocks} if self._needed else {}

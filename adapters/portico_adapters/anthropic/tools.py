@@ -1,0 +1,137 @@
+"""Tools, and whether they must be called, as Anthropic's API has them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct, convert
+from msgspec.json import Decoder, decode
+
+from portico.adapter import UpstreamCall
+from portico.errors import invalid_request, unsupported
+from portico.v1.chat_pb2 import WebSearchOptions
+from portico.v1.tools_pb2 import FunctionDefinition, Tool, ToolChoice
+from portico_adapters._json import members
+from portico_adapters.anthropic.parts import Block
+
+#: The search that the API runs itself; the oldest version, which every model and host knows.
+_WEB_SEARCH: Final[Block] = {"type": "web_search_20250305", "name": "web_search"}
+
+# OpenAI's words, and the API's own.
+_MODES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
+
+
+class _Location(Struct):
+    city: str | None = None
+    country: str | None = None
+    region: str | None = None
+    timezone: str | None = None
+
+
+class _Where(Struct):
+    approximate: _Location | None = None
+
+
+class _Named(Struct):
+    name: str = ""
+
+
+class _Allowed(Struct):
+    name: str = ""
+    function: _Named | None = None
+
+
+_ALLOWED: Final = Decoder(list[_Allowed])
+
+
+def tools_of(call: UpstreamCall) -> dict[str, object]:
+    """Return the members ``tools`` and ``tool_choice``; raise 400 for tools that the API cannot have."""
+    params = call.params
+    tools = [_tool(tool, f"tools[{index}]", call.backend) for index, tool in enumerate(params.tools)]
+    tools += [_function(each, f"functions[{index}]") for index, each in enumerate(params.functions)]
+    if params.HasField("web_search_options"):
+        tools.append(_web_search(params.web_search_options, call))
+    legacy = bool(params.functions) and not params.tools
+    asked = params.function_call if legacy else params.tool_choice
+    given = params.HasField("function_call" if legacy else "tool_choice")
+    choice: Block = _choice(asked, call) if given else {"type": "auto"}
+    if asked.WhichOneof("choice") == "allowed_tools":
+        names = _allowed(asked)
+        tools = [tool for tool in tools if tool["name"] in names]
+    alone = legacy or (params.HasField("parallel_tool_calls") and not params.parallel_tool_calls)
+    if alone and choice.get("type") != "none":
+        choice["disable_parallel_tool_use"] = True
+    # Without tools the API refuses any choice, and "auto" is what it does anyway.
+    idle = choice == {"type": "auto"} or (not tools and choice.get("type") in ("auto", "none"))
+    return {**({"tools": tools} if tools else {}), **({} if idle else {"tool_choice": choice})}
+
+
+def forced(choice: object) -> bool:
+    """Whether a ``tool_choice`` makes the model call a tool, which it cannot while it thinks."""
+    return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+
+
+def _tool(tool: Tool, where: str, backend: str) -> Block:
+    if tool.HasField("function"):
+        return _function(tool.function, f"{where}.function") | members(tool.extra_json, where)
+    if tool.HasField("custom") or not tool.extra_json:
+        raise unsupported(f"tools of the type {tool.type}", f"{where}.type", backend)
+    # The API's own tools, such as web_search_20250305, as the caller writes them.
+    name = members(tool.extra_json, where).get("name")
+    own = {"name": decode(name)} if name is not None else {"name": tool.type}
+    return {"type": tool.type, **members(tool.extra_json, where), **own}
+
+
+def _function(function: FunctionDefinition, where: str) -> Block:
+    schema = members(function.parameters_json, f"{where}.parameters")
+    tool: Block = {"name": function.name}
+    if function.HasField("description"):
+        tool["description"] = function.description
+    # OpenAI's functions may say nothing of what they take; the API wants an object.
+    tool["input_schema"] = {"type": "object", **({} if schema else {"properties": {}}), **schema}
+    if function.HasField("strict"):
+        tool["strict"] = function.strict
+    return tool | members(function.extra_json, where)
+
+
+def _web_search(options: WebSearchOptions, call: UpstreamCall) -> Block:
+    size = options.search_context_size
+    if size not in ("", "medium"):
+        call.unsupported(f"{size} as search_context_size", "web_search_options.search_context_size")
+    tool = dict(_WEB_SEARCH)
+    if options.user_location_json:
+        place = "web_search_options.user_location"
+        try:
+            where = convert(decode(options.user_location_json), _Where).approximate or _Location()
+        except (ValueError, RecursionError):
+            raise invalid_request(f"{place} cannot be read.", place) from None
+        told = {name: value for name in _Location.__struct_fields__ if (value := getattr(where, name))}
+        tool["user_location"] = {"type": "approximate", **told}
+    return tool | members(options.extra_json, "web_search_options")
+
+
+def _choice(choice: ToolChoice, call: UpstreamCall) -> Block:
+    form = choice.WhichOneof("choice")
+    if form == "function_name":
+        return {"type": "tool", "name": choice.function_name}
+    if form == "other_json":
+        # In the API's own words.
+        return {**members(choice.other_json, "tool_choice"), **_type_of(choice.other_json)}
+    mode = choice.allowed_tools.mode if form == "allowed_tools" else choice.mode
+    if form not in ("mode", "allowed_tools") or mode not in _MODES:
+        call.unsupported(f"{mode or 'a custom tool'} as tool_choice", "tool_choice")
+        return {"type": "auto"}
+    return {"type": _MODES[mode]}
+
+
+def _type_of(text: str) -> dict[str, object]:
+    value = members(text, "tool_choice").get("type")
+    return {"type": decode(value)} if value is not None else {}
+
+
+def _allowed(choice: ToolChoice) -> Sequence[str]:
+    place = "tool_choice.allowed_tools.tools"
+    try:
+        told = _ALLOWED.decode(choice.allowed_tools.tools_json or "[]")
+    except (ValueError, RecursionError):
+        raise invalid_request(f"{place} must be a list of tools.", place) from None
+    return [each.function.name if each.function else each.name for each in told]
