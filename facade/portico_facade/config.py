@@ -9,6 +9,7 @@ http:
   cors: "*"               # or a list of origins, or off
   ping: 15s               # silence after which a stream gives a sign of life
   client_timeout: 60s     # how long a client may stall while it sends its request or takes its answer
+  drain: 30s              # how long running requests may go on once the facade is told to stop
 """
 
 import dataclasses
@@ -24,6 +25,9 @@ __all__ = ["ConfigError", "Settings", "load"]
 #: The core takes messages of 64 MiB (``portico.remote``), headers and all.
 _LARGEST_BODY: Final = 63 * 2**20
 
+#: Seconds that running requests have to finish once the facade is told to stop.
+DRAIN: Final = 30.0
+
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
@@ -37,6 +41,7 @@ class Settings:
     cors: str | list[str] = "*"
     ping: Duration = 15.0
     client_timeout: Duration = 60.0
+    drain: Duration = DRAIN
     #: ``cors`` as a set: the origins whose pages may read the answers. "*" among them means all.
     origins: frozenset[str] = field(init=False)
 

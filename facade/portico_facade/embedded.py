@@ -19,8 +19,9 @@ from portico_core.gateway import RoutingGateway
 from portico_core.server import Server
 from portico_facade import config as facade_config
 from portico_facade.app import make_app
+from portico_facade.config import DRAIN
 from portico_facade.listen import reachable
-from portico_facade.server import DRAIN, drained, serving
+from portico_facade.server import drained, serving
 
 __all__ = ["ConfigError", "EmbeddedGateway"]
 

@@ -18,9 +18,6 @@ from portico_facade.listen import listening
 
 _log: Final = logging.getLogger("portico.facade")
 
-#: Seconds that running requests have to finish once the facade is told to stop.
-DRAIN: Final = 30.0
-
 # Seconds that requests which were cut have to tell their clients so.
 _LAST_WORDS: Final = 1.0
 
@@ -37,9 +34,8 @@ async def serve(
     *,
     listen: str | None = None,
     ready: Callable[[str], None],
-    drain: float = DRAIN,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain for at most ``drain`` seconds; a second signal ends it.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it.
 
     ``listen`` replaces the address of the settings. ``ready`` is called with the address that is bound,
     as HOST:PORT or unix:/PATH.
@@ -53,7 +49,7 @@ async def serve(
             async with serving(app, listen or settings.listen) as (server, address):
                 ready(address)
                 await stop.wait()
-                await drained(app, server, drain, hurry)
+                await drained(app, server, settings.drain, hurry)
 
 
 @contextlib.asynccontextmanager

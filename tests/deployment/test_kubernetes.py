@@ -11,7 +11,6 @@ import yaml
 
 import portico_core.config
 import portico_facade.config
-import portico_facade.server
 from tests.deployment.dockerfile import DOCKER, Instruction, stages
 
 FOLDER = DOCKER / "kubernetes"
@@ -116,7 +115,7 @@ def test_the_facade_balances_over_the_cores_addresses() -> None:
 
 @pytest.mark.parametrize("half", HALVES)
 def test_nothing_is_killed_while_it_drains(half: str) -> None:
-    drain = _core().grpc.drain if half == "core" else portico_facade.server.DRAIN
+    drain = _core().grpc.drain if half == "core" else _facade().drain
     before = _container(half)["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert before > 0
     assert _pod(half)["terminationGracePeriodSeconds"] >= before + drain + 5

@@ -35,6 +35,7 @@ def test_every_key_is_read(file: Path) -> None:
           cors: [https://a.example.com, "http://localhost:3000/"]
           ping: 1500ms
           client_timeout: 2m
+          drain: 90s
         """,
     )
     assert settings.listen == "unix:/run/portico.sock"
@@ -42,7 +43,7 @@ def test_every_key_is_read(file: Path) -> None:
     assert settings.body_limit == 5_000_000
     assert settings.origins == {"https://a.example.com", "http://localhost:3000"}
     assert settings.ping == 1.5
-    assert settings.client_timeout == 120
+    assert (settings.client_timeout, settings.drain) == (120, 90)
 
 
 @pytest.mark.parametrize(

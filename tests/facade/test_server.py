@@ -51,10 +51,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(target: str, listen: str = "127.0.0.1:0", **options: Any) -> AsyncIterator[Served]:
+async def served(target: str, listen: str = "127.0.0.1:0", **settings: Any) -> AsyncIterator[Served]:
     """Run ``serve`` until the block ends."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(Settings(), target, listen=listen, ready=ready.set_result, **options))
+    task = asyncio.create_task(serve(Settings(**settings), target, listen=listen, ready=ready.set_result))
     async with asyncio.timeout(PATIENCE):
         either: list[asyncio.Future[Any]] = [ready, task]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
