@@ -216,6 +216,31 @@ async def test_a_whole_text_in_place_of_a_stream_is_streamed() -> None:
     assert chunks[-1].usage.total_tokens == 3
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("value", "is_error"),
+    [
+        *((each, False) for each in ("null", "false", "0", '""', "[]", "{}")),
+        *((each, True) for each in ("true", "7", '"No."', '["No."]', "[0]", '{"message":7}')),
+    ],
+)
+async def test_an_error_of_any_type_is_one_unless_it_says_nothing(
+    value: str, is_error: bool, stream: bool
+) -> None:
+    """As SDKs read it: what is empty is a vendor's way to say that there is none."""
+    choices = '[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]'
+    chunk = f'{{"choices":{choices},"error":{value}}}'
+    whole = chunk.replace("delta", "message")
+    script = streamed(f"data: {chunk}\n\n".encode()) if stream else answer(whole.encode())
+    async with backend(script) as (adapter, _):
+        if is_error:
+            assert (await failure(adapter, stream=stream)).http_status == 502
+        elif stream:
+            assert "".join(map(said, await messages_of(adapter, CALL))) == "x"
+        else:
+            assert (await adapter.chat(CALL)).completion.choices[0].message.content == "x"
+
+
 async def test_an_error_in_mid_stream_comes_behind_what_was_sent_before_it() -> None:
     """Even when one read brought both."""
     async with backend(streamed((WIRE / "error_in_stream.txt").read_bytes())) as (adapter, _):

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec.json import encode
 
+from portico.openai._json import members
 from portico.openai._shapes import Shape
 from portico.v1.chunk_pb2 import ChunkHeader
 
@@ -42,6 +43,8 @@ class EventWriter:
         own = type(chunk)()
         own.CopyFrom(chunk)
         own.ClearField("usage")
+        if '"usage"' in own.extra_json:
+            own.extra_json = _without_usage(own.extra_json)
         return own
 
     def event(self, chunk: Any) -> bytes:
@@ -56,3 +59,9 @@ class EventWriter:
         body = encode(self._shape.write(chunk))[1:-1]
         # JSON that is carried verbatim may have line breaks between its tokens; an event must not.
         return self.start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
+
+
+def _without_usage(extra_json: str) -> str:
+    """Leave out a usage that is no object: an event says itself whether it has one."""
+    kept = {name: value for name, value in members(extra_json.encode()).items() if name != "usage"}
+    return encode(kept).decode() if kept else ""

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from portico.openai.chunks import ChunkParser, ChunkRenderer
+from portico.openai.chunks import ChunkParser, ChunkRenderer, TextChunkParser, TextChunkRenderer
 from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
-from portico.v1.gateway_pb2 import StreamResponse
+from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico.v1.usage_pb2 import Usage
 
@@ -211,6 +211,26 @@ def test_usage_beside_a_choice_becomes_the_last_chunk() -> None:
         event("", ',"usage":{"total_tokens":2}'),
         "[DONE]",
     ]
+
+
+KINDS = [
+    (StreamResponse, ChunkParser, ChunkRenderer),
+    (StreamCompleteResponse, TextChunkParser, TextChunkRenderer),
+]
+
+
+@pytest.mark.parametrize("usage", ['"none"', "5", "[]", "true", "null"])
+@pytest.mark.parametrize("ends", [(True, b',"usage":null}\n\n'), (False, b"}\n\n")])
+@pytest.mark.parametrize("kind", KINDS, ids=["chat", "text"])
+def test_a_usage_that_is_none_is_not_told(kind: Any, usage: str, ends: tuple[bool, bytes]) -> None:
+    """Not even to who asks: an event has one usage, and other members of the vendor's stay."""
+    message, parser, renderer = kind[0](), kind[1](), kind[2](include_usage=ends[0])
+    data = f'{{"choices":[{{"index":0}}],"usage":{usage},"usages":1e400}}'
+    parser.parse(data.encode(), message)
+    event = renderer.render(message)
+    assert event.endswith(b',"usages":1e400' + ends[1])
+    assert event.count(b'"usage"') == ends[0]
+    assert renderer.finish() == b"data: [DONE]\n\n"
 
 
 def test_each_choice_gets_its_role_once() -> None:
