@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from portico.adapter import Adapter, Limits
 from portico.secret import Secret
+from portico_adapters.anthropic import AnthropicAdapter
+from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.azure import AzureAdapter, AzureSettings
 from portico_adapters.ollama import OllamaAdapter
 from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
-from tests.recorded import azure_sdk, mistral_sdk, ollama_sdk, openai_sdk
+from tests.recorded import anthropic_sdk, azure_sdk, mistral_sdk, ollama_sdk, openai_sdk
 from tests.recorded.kinds import Kind
 from tests.recorded.outcome import Outcome
 from tests.support.corpus import Case
@@ -115,6 +117,52 @@ _AZURE: Final = Provider(
 )
 
 
+_ANTHROPIC_CHAT: Final = {r"^/v1/messages$": Kind.CHAT}
+_ANTHROPIC_OTHERS: Final = {
+    r"^/v1/messages/batches(/|$)": "batches",
+    r"^/v1/messages/count_tokens$": "counts of a prompt's tokens",
+    r"^/v1/complete$": "the API before messages, which the SDK no longer knows",
+}
+
+
+def _anthropic_adapter(url: str, _: Case) -> Adapter:
+    return AnthropicAdapter("recorded", AnthropicSettings(url=url, api_key=Secret("k")), Limits())
+
+
+_ANTHROPIC: Final = Provider(
+    {**_ANTHROPIC_CHAT, r"^/v1/models$": Kind.MODELS},
+    _ANTHROPIC_OTHERS,
+    _anthropic_adapter,
+    anthropic_sdk.judge,
+    "anthropic",
+)
+
+
+def _is_message(case: Case) -> bool:
+    return case.path == "/v1/messages"
+
+
+def _and_messages(row: Provider) -> Provider:
+    """Return the row of a server of OpenAI's dialect that speaks Anthropic's too."""
+    return replace(
+        row,
+        served={**row.served, **_ANTHROPIC_CHAT},
+        not_served={
+            **{path: why for path, why in row.not_served.items() if "messages" not in path},
+            **_ANTHROPIC_OTHERS,
+        },
+        adapter=lambda url, case: (_anthropic_adapter if _is_message(case) else _openai_adapter)(url, case),
+        judge=lambda url, case, kind: (anthropic_sdk if _is_message(case) else openai_sdk).judge(
+            url, case, kind
+        ),
+        judged_by=f"{row.judged_by}, {_ANTHROPIC.judged_by}",
+    )
+
+
+def _in_the_making() -> Provider:
+    return Provider(not_served={"": "an adapter in the making"})
+
+
 def _in_the_making() -> Provider:
     return Provider(not_served={"": "an adapter in the making"})
 
@@ -122,7 +170,7 @@ def _in_the_making() -> Provider:
 #: Folder of the corpus -> its row.
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "alibaba": _openai(),
-    "anthropic": _in_the_making(),
+    "anthropic": _ANTHROPIC,
     "azure": _AZURE,
     "bedrock-converse": _in_the_making(),
     "bedrock-invoke": _in_the_making(),
@@ -147,7 +195,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         by="groq",
     ),
     "huggingface": Provider(not_served={"/api/models/": "the hub's own API"}),
-    "llamacpp": _openai(),
+    "llamacpp": _and_messages(_openai()),
     "mistral": _openai(
         dict.fromkeys(
             (
