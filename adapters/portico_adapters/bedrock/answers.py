@@ -14,6 +14,9 @@ from portico.v1.usage_pb2 import PromptTokensDetails, Usage
 
 S = TypeVar("S", bound=Struct)
 
+#: A member that is carried and not there.
+NULL: Final = Raw(b"null")
+
 # More than any count is, and few enough to add up.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -45,7 +48,7 @@ class Counted(Struct):
     cacheReadInputTokens: Count | None = None  # noqa: N815
     cacheWriteInputTokens: Count | None = None  # noqa: N815
     #: How much was written for five minutes and for an hour, which differ in price.
-    cacheDetails: Raw | None = None  # noqa: N815
+    cacheDetails: Raw = NULL  # noqa: N815
 
     def usage(self) -> Usage:
         """Return OpenAI's counts, whose prompt includes what was cached."""
@@ -68,8 +71,8 @@ class Ended(Struct):
 
     stopReason: str | None = None  # noqa: N815
     usage: Counted | None = None
-    trace: Raw | None = None
-    additionalModelResponseFields: Raw | None = None  # noqa: N815
+    trace: Raw = NULL
+    additionalModelResponseFields: Raw = NULL  # noqa: N815
     serviceTier: Tier | None = None  # noqa: N815
 
     def extra_json(self) -> str:
@@ -96,7 +99,7 @@ def finish_of(reason: str | None, *, called: bool, legacy: bool) -> tuple[str, s
 
 def told(members: Mapping[str, object]) -> str:
     """Return those members that say something as a JSON object; none as no text."""
-    kept = {name: value for name, value in members.items() if value and value != Raw(b"null")}
+    kept = {name: value for name, value in members.items() if value and value != NULL}
     return encode(kept).decode() if kept else ""
 
 

@@ -15,7 +15,7 @@ from portico.errors import upstream_failed
 from portico.v1.chunk_pb2 import Delta
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
-from portico_adapters.bedrock.answers import Ended, finish_of, legacy, new_id, now, read, told
+from portico_adapters.bedrock.answers import NULL, Ended, finish_of, legacy, new_id, now, read, told
 from portico_adapters.bedrock.blocks import BLOCKS, SERVER_TOOL, ToolUse, annotations_of
 from portico_adapters.bedrock.errors import error_in_stream
 from portico_adapters.bedrock.events import DAMAGED, END, ERROR, EXCEPTION, Frame
@@ -37,7 +37,7 @@ class _Delta(Struct):
     toolUse: _Input | None = None  # noqa: N815
     toolResult: list[Raw] | None = None  # noqa: N815
     reasoningContent: _Reasoning | None = None  # noqa: N815
-    citation: Raw | None = None
+    citation: Raw = NULL
 
 
 class _Event(Ended):
@@ -135,7 +135,7 @@ class ChatStream:
                 self._called(block, into, FunctionCall(arguments=delta.toolUse.input))
         if thought := delta.reasoningContent:
             self._think(block, thought, into)
-        if delta.citation is not None:
+        if delta.citation != NULL:
             block.citations.append(delta.citation)
         block.results += delta.toolResult or ()
 
