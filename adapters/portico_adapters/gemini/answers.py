@@ -1,0 +1,150 @@
+"""The shape of Gemini's answers, whole ones and the events of a stream, and how to read them. Pure."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, TypeVar
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from portico.errors import GatewayError, upstream_failed
+from portico_adapters.gemini.errors import error_in
+from portico_adapters.gemini.usage import Count, Counted
+
+S = TypeVar("S", bound=Struct)
+
+#: An enum: its name, or its number where Vertex was asked for integers.
+Enum = str | int | None
+
+
+class FunctionCall(Struct, rename="camel"):
+    name: str = ""
+    #: An object, kept as text: so no number in it changes.
+    args: Raw = Raw(b"{}")
+    id: str | None = None
+
+
+class Blob(Struct, rename="camel"):
+    mime_type: str = ""
+    #: base64.
+    data: str = ""
+
+
+class Part(Struct, rename="camel"):
+    """One of: text, a thought, a call, a file; or what is carried as it is."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+    inline_data: Blob | None = None
+    executable_code: Raw | None = None
+    code_execution_result: Raw | None = None
+    file_data: Raw | None = None
+
+
+class Content(Struct):
+    #: Absent where all tokens were spent on thinking.
+    parts: list[Part] | None = None
+
+
+class TokenLogprob(Struct, rename="camel"):
+    token: str = ""
+    log_probability: float = 0.0
+
+
+class TopTokens(Struct):
+    candidates: list[TokenLogprob] | None = None
+
+
+class Logprobs(Struct, rename="camel"):
+    chosen_candidates: list[TokenLogprob] | None = None
+    top_candidates: list[TopTokens] | None = None
+
+
+class Candidate(Struct, rename="camel"):
+    index: Count | None = None
+    content: Content | None = None
+    finish_reason: Enum = None
+    finish_message: str | None = None
+    safety_ratings: Raw | None = None
+    citation_metadata: Raw | None = None
+    grounding_metadata: Raw | None = None
+    url_context_metadata: Raw | None = None
+    logprobs_result: Logprobs | None = None
+
+
+class PromptFeedback(Struct, rename="camel"):
+    block_reason: Enum = None
+    block_reason_message: str | None = None
+    safety_ratings: Raw | None = None
+
+
+class Answer(Struct, rename="camel"):
+    """``GenerateContentResponse``: a whole answer, or what an event of a stream adds to it."""
+
+    candidates: list[Candidate] | None = None
+    prompt_feedback: PromptFeedback | None = None
+    usage_metadata: Counted | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    #: RFC 3339; Vertex alone tells it.
+    create_time: str | None = None
+
+    @property
+    def blocked(self) -> PromptFeedback | None:
+        """Why there are no candidates. None: the prompt was not blocked."""
+        feedback = self.prompt_feedback
+        return feedback if feedback and feedback.block_reason and not self.candidates else None
+
+    def created(self) -> int:
+        """Return the Unix seconds at which this was made; now where the backend does not say."""
+        try:
+            seconds = datetime.fromisoformat(self.create_time or "").timestamp()
+        except (ValueError, OverflowError):
+            seconds = 0.0
+        return int(seconds) if seconds > 0 else int(time.time())
+
+
+ANSWER: Final = Decoder(Answer)
+
+
+def read(data: bytes, decoder: Decoder[S], *, callers_key: bool) -> S:
+    """Read a whole answer or an event of a stream; raise the error that it tells or that it is."""
+    error = error_in(data, callers_key=callers_key)
+    if error is not None:
+        raise error
+    try:
+        return decoder.decode(data)
+    except (ValueError, RecursionError) as problem:
+        raise unreadable(problem) from problem
+
+
+def unreadable(problem: Exception) -> GatewayError:
+    """502: the backend sent what nobody can read."""
+    return upstream_failed("The backend's answer cannot be read.", str(problem))
+
+
+def new_id(prefix: str, *named: object) -> str:
+    """Return an id in the style of OpenAI's where Gemini has none.
+
+    It follows from what it names, so that the translation stays a function of its input.
+    """
+    return prefix + sha256(" ".join(map(str, named)).encode(errors="replace")).hexdigest()[:24]
+
+
+def carried(values: Mapping[str, object]) -> dict[str, object]:
+    """Return what of ``values`` was told."""
+    return {name: value for name, value in values.items() if value is not None and value != Raw(b"null")}
+
+
+def dialect_parts(part: Part) -> Sequence[dict[str, Raw]]:
+    """Return what of a part has no place in OpenAI's shape, as Gemini wrote it."""
+    told = {
+        "executableCode": part.executable_code,
+        "codeExecutionResult": part.code_execution_result,
+        "fileData": part.file_data,
+    }
+    return [{name: value} for name, value in told.items() if value is not None]

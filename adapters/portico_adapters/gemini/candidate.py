@@ -1,0 +1,215 @@
+"""One of the answers as its parts arrive: what each adds, in OpenAI's terms. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Raw, to_builtins
+from msgspec.json import encode
+
+from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
+from portico.v1.message_pb2 import Annotation, AssistantAudio
+from portico.v1.tools_pb2 import FunctionCall
+from portico_adapters.gemini.answers import (
+    Blob,
+    Candidate,
+    Logprobs,
+    Part,
+    carried,
+    dialect_parts,
+    new_id,
+)
+from portico_adapters.gemini.answers import (
+    FunctionCall as ToldCall,
+)
+from portico_adapters.gemini.answers import (
+    TokenLogprob as ToldLogprob,
+)
+from portico_adapters.gemini.citations import annotations_of
+from portico_adapters.gemini.finish import finish_reason, native_reason, says_more
+from portico_adapters.gemini.reasoning import FORMAT, Detail
+
+
+@dataclass(slots=True)
+class Call:
+    """A call that the model made."""
+
+    index: int
+    id: str
+    function: FunctionCall
+    extra_json: str
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one event brought, or the whole answer."""
+
+    text: str = ""
+    thoughts: str = ""
+    calls: list[Call] = field(default_factory=list)
+    details: list[Detail] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    audio: Blob | None = None
+    dialect: list[dict[str, Raw]] = field(default_factory=list)
+    logprobs: ChoiceLogprobs | None = None
+    #: With the rest only where the answer is whole.
+    finish_reason: str = ""
+    annotations: Sequence[Annotation] = ()
+    choice_extra: str = ""
+
+    @property
+    def says(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(
+            self.text
+            or self.thoughts
+            or self.calls
+            or self.details
+            or self.images
+            or self.audio
+            or self.dialect
+            or self.logprobs
+            or self.finish_reason
+        )
+
+    @property
+    def message_extra(self) -> str:
+        """Members of the message that OpenAI does not have."""
+        extra: dict[str, object] = {}
+        if self.details:
+            extra["reasoning_details"] = [to_builtins(detail) for detail in self.details]
+        if self.images:
+            extra["images"] = [{"type": "image_url", "image_url": {"url": url}} for url in self.images]
+        if self.dialect:
+            extra["extra_content"] = {"google": {"parts": self.dialect}}
+        return encode(extra).decode() if extra else ""
+
+
+class Turn:
+    """Translates the parts of one candidate. ``named``: what its own ids are made of."""
+
+    def __init__(self, *named: object, legacy: bool) -> None:
+        self._named = named
+        self._legacy = legacy
+        self._calls = 0
+        #: The text so far, to which citations point, and its length.
+        self._texts: list[str] = []
+        self._length = 0
+        self._detail = -1
+        self._thinking = False
+        #: What the last chunk that had it told; the words are the API's.
+        self._told: dict[str, Raw] = {}
+        self.finished = False
+
+    def take(self, candidate: Candidate) -> Piece:
+        """Return what a candidate of an event, or of the whole answer, brings."""
+        piece = Piece()
+        for part in (candidate.content.parts if candidate.content else None) or ():
+            self._take(part, piece)
+        piece.logprobs = _logprobs(candidate.logprobs_result)
+        self._note(candidate)
+        native = native_reason(candidate)
+        if native and not self.finished:
+            self._finish(native, candidate, piece)
+        return piece
+
+    def _take(self, part: Part, piece: Piece) -> None:
+        self._sign(part, piece)
+        if part.thought:
+            piece.thoughts += part.text or ""
+        elif part.text:
+            piece.text += part.text
+            self._texts.append(part.text)
+            self._length += len(part.text)
+        if part.function_call is not None:
+            piece.calls.append(self._call(part.function_call, part.thought_signature))
+        if part.inline_data is not None:
+            blob = part.inline_data
+            if blob.mime_type.startswith("audio/"):
+                piece.audio = blob
+            else:
+                piece.images.append(f"data:{blob.mime_type};base64,{blob.data}")
+        piece.dialect += dialect_parts(part)
+
+    def _sign(self, part: Part, piece: Piece) -> None:
+        """Note what must go back with the message: thoughts, and signatures but those of calls."""
+        if part.thought:
+            if not self._thinking:
+                self._detail += 1
+            # The pieces of a thought stand under one index; its signature ends it.
+            self._thinking = not part.thought_signature
+            detail = Detail("reasoning.text", text=part.text or "", signature=part.thought_signature)
+        else:
+            self._thinking = False
+            if not part.thought_signature or part.function_call is not None:
+                return
+            self._detail += 1
+            detail = Detail("reasoning.encrypted", data=part.thought_signature)
+            if part.text:
+                detail.start, detail.end = self._length, self._length + len(part.text)
+        detail.format, detail.index = FORMAT, self._detail
+        piece.details.append(detail)
+
+    def _call(self, told: ToldCall, signature: str | None) -> Call:
+        index = self._calls
+        self._calls += 1
+        args = bytes(told.args).decode(errors="replace")
+        extra = {"extra_content": {"google": {"thought_signature": signature}}}
+        return Call(
+            index=index,
+            id=told.id or new_id("call_", *self._named, index),
+            function=FunctionCall(name=told.name, arguments="{}" if args == "null" else args),
+            extra_json=encode(extra).decode() if signature else "",
+        )
+
+    def _note(self, candidate: Candidate) -> None:
+        told = {
+            "safety_ratings": candidate.safety_ratings,
+            "citation_metadata": candidate.citation_metadata,
+            "grounding_metadata": candidate.grounding_metadata,
+            "url_context_metadata": candidate.url_context_metadata,
+        }
+        # In a stream most chunks have them empty.
+        self._told |= {
+            name: value
+            for name, value in told.items()
+            if value is not None and bytes(value) not in (b"{}", b"[]", b"null")
+        }
+
+    def _finish(self, native: str, candidate: Candidate, piece: Piece) -> None:
+        self.finished = True
+        piece.finish_reason = finish_reason(native, called=self._calls > 0, legacy=self._legacy)
+        piece.annotations = annotations_of(
+            "".join(self._texts),
+            self._told.get("grounding_metadata"),
+            self._told.pop("citation_metadata", None),
+        )
+        more = says_more(native)
+        extra = carried(
+            {
+                "native_finish_reason": native if more else None,
+                "finish_message": candidate.finish_message if more else None,
+                **self._told,
+            }
+        )
+        piece.choice_extra = encode(extra).decode() if extra else ""
+
+
+def audio_of(blob: Blob, *named: object) -> AssistantAudio:
+    """Return speech; what was said the API does not tell."""
+    return AssistantAudio(id=new_id("audio_", *named), data=blob.data, transcript="")
+
+
+def _logprobs(told: Logprobs | None) -> ChoiceLogprobs | None:
+    if told is None or not told.chosen_candidates:
+        return None
+    tops = [top.candidates or () for top in told.top_candidates or ()]
+    content = []
+    for number, chosen in enumerate(told.chosen_candidates):
+        token = _token(chosen)
+        token.top_logprobs.extend(_token(each) for each in (tops[number] if number < len(tops) else ()))
+        content.append(token)
+    return ChoiceLogprobs(content=content)
+
+
+def _token(told: ToldLogprob) -> TokenLogprob:
+    return TokenLogprob(token=told.token, logprob=told.log_probability, bytes=told.token.encode())

@@ -1,0 +1,75 @@
+"""OpenAI's embeddings over Gemini's batchEmbedContents, both ways. Pure."""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.json import Decoder, encode
+
+from portico.adapter import EmbeddingCall
+from portico.errors import invalid_request, unsupported, upstream_failed
+from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
+from portico.v1.usage_pb2 import Usage
+from portico_adapters._json import members
+from portico_adapters.gemini.answers import read
+from portico_adapters.gemini.usage import Counted
+
+
+class _Vector(Struct):
+    values: list[float]
+
+
+class _Embedded(Struct, rename="camel"):
+    embeddings: list[_Vector]
+    usage_metadata: Counted | None = None
+
+
+_EMBEDDED: Final = Decoder(_Embedded)
+
+
+def embed_body(call: EmbeddingCall, resource: str) -> bytes:
+    """Return the body; raise 400 for what Gemini cannot do. ``resource``: the model as the API names it."""
+    params = call.params
+    wishes: dict[str, object] = {}
+    if params.HasField("dimensions"):
+        wishes["outputDimensionality"] = params.dimensions
+    # Such as taskType.
+    wishes |= members(params.extra_json, "extra_json")
+    requests = [
+        {**wishes, "model": resource, "content": {"parts": [{"text": text}]}} for text in texts_of(call)
+    ]
+    return encode({"requests": requests})
+
+
+def embeddings_of(body: bytes, call: EmbeddingCall, *, callers_key: bool) -> EmbeddingList:
+    """Read an answer; raise where it does not have a vector for each text."""
+    answer = read(body, _EMBEDDED, callers_key=callers_key)
+    counted = answer.usage_metadata
+    prompt = counted.prompt_token_count if counted else None
+    return listed([vector.values for vector in answer.embeddings], prompt, call)
+
+
+def listed(vectors: list[list[float]], tokens: int | None, call: EmbeddingCall) -> EmbeddingList:
+    """Return vectors as OpenAI does. ``tokens``: None where the backend counted none."""
+    if len(vectors) != len(texts_of(call)):
+        raise upstream_failed("The backend did not embed every text.")
+    return EmbeddingList(
+        object="list",
+        model=call.model,
+        data=[
+            Embedding(object="embedding", index=index, doubles=DoubleVector(values=vector))
+            for index, vector in enumerate(vectors)
+        ],
+        usage=None if tokens is None else Usage(prompt_tokens=tokens, total_tokens=tokens),
+    )
+
+
+def texts_of(call: EmbeddingCall) -> list[str]:
+    """Return what is to be embedded."""
+    given = call.params.input
+    form = given.WhichOneof("value")
+    if form not in ("text", "texts"):
+        raise unsupported("input other than text", "input", call.backend)
+    texts = [given.text] if form == "text" else list(given.texts.values)
+    if not texts or texts == [""]:
+        raise invalid_request("input must not be empty.", "input")
+    return texts
