@@ -72,10 +72,13 @@ class AnthropicAdapter:
         models: list[Model] = []
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            page, after = models_of(await self._client.get(page_path(after), callers))
-            models += page
-            if after is None:
+            page, following = models_of(await self._client.get(page_path(after), callers))
+            if after is not None and following == after:
                 break
+            models += page
+            if following is None:
+                break
+            after = following
         return models
 
     async def aclose(self) -> None:

@@ -28,13 +28,14 @@ _STATUS: Final[Mapping[str, int]] = {
     "overloaded_error": 529,
 }
 
+_LONG: Final = "context_length_exceeded"
 _TOO_LONG: Final = re.compile(
     r"prompt is too long|exceed(s|ed)? (the )?(max\w* )?context (limit|window)", re.IGNORECASE
 )
 _FILTERED: Final = re.compile(r"blocked by (the )?content filter", re.IGNORECASE)
 # An empty account answers 400, and so do limits that its owner has set.
 _NO_MONEY: Final = re.compile(r"credit balance|usage limits|spend(ing)? limit", re.IGNORECASE)
-_MODEL: Final = re.compile(r"\s*model\b", re.IGNORECASE)
+_MODEL: Final = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
 class _Details(Struct):
@@ -63,7 +64,7 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     except (ValueError, RecursionError):
         plain.headers = for_callers(headers, time.time())
         return plain
-    error = _error(status, told, callers_key)
+    error = _error(status, told, callers_key, plain.code)
     error.headers = for_callers(headers, time.time())
     error.retry_after = plain.retry_after
     if error.retry_after is None and status == 429:
@@ -80,13 +81,14 @@ def error_in(data: bytes, *, callers_key: bool) -> GatewayError:
     return _error(_STATUS.get(told.type, 500), told, callers_key)
 
 
-def _error(status: int, told: _Told, callers_key: bool) -> GatewayError:
+def _error(status: int, told: _Told, callers_key: bool, plainly: str | None = None) -> GatewayError:
+    """``plainly``: the code that any other server's words would mean."""
     meant, code, param = status, None, None
     money = (told.details and told.details.error_code) or told.message
     if status in (400, 403, 429) and _NO_MONEY.search(money.replace("_", " ")):
         meant = 402
-    elif status in (400, 413) and _TOO_LONG.search(told.message):
-        code = "context_length_exceeded"
+    elif status in (400, 413) and (plainly == _LONG or _TOO_LONG.search(told.message)):
+        code = _LONG
     elif status == 400 and _FILTERED.search(told.message):
         code = "content_filter"
     elif status == 404:
