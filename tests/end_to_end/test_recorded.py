@@ -59,7 +59,18 @@ def test_the_sdk_reads_the_same_through_the_gateway(
     wanted = _expected(case, direct)
     for chunking in CHUNKINGS:
         model = f"{_backend(case, chunking)}/m"
-        assert _outcome(gateway.url, model, case) == wanted, chunking
+        assert _less_made_usage(_outcome(gateway.url, model, case), wanted) == wanted, chunking
+
+
+def _less_made_usage(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a usage that the gateway made, and marked as such, where the provider told none."""
+    made = not wanted.get("usage") and (found.get("usage") or {}).get("source") in {"counted", "estimated"}
+    if not made:
+        return found
+    return {
+        **{name: value for name, value in found.items() if name != "usage"},
+        **{name: value for name, value in wanted.items() if name == "usage"},
+    }
 
 
 def _backend(case: Case, chunking: str) -> str:
