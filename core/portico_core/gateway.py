@@ -39,6 +39,7 @@ from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
 from portico_core.models import Models
 from portico_core.operations import R, S, Streaming, Unary
+from portico_core.text_endpoint import TextEndpoints
 from portico_core.validate import check_chat, check_complete, check_embed
 
 _log: Final = logging.getLogger("portico.gateway")
@@ -58,6 +59,9 @@ class RoutingGateway:
             (self._refuse_when_draining, *stages.for_calls(keys, self._models, check))
             for check in (check_chat, check_complete, check_embed)
         )
+        endpoints = TextEndpoints()
+        self._complete = operations.complete(endpoints)
+        self._stream_complete = operations.stream_complete(endpoints)
         self._started = time.monotonic()
         self._draining = False
         self._running = 0
@@ -95,13 +99,13 @@ class RoutingGateway:
 
     async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
         call = Call("Complete", context, request.headers, request.params)
-        return await self._answer(call, self._text_stages, operations.COMPLETE)
+        return await self._answer(call, self._text_stages, self._complete)
 
     def stream_complete(
         self, request: StreamCompleteRequest, context: CallContext, /
     ) -> AsyncGenerator[StreamCompleteResponse, None]:
         call = Call("StreamComplete", context, request.headers, request.params)
-        return self._stream(call, self._text_stages, operations.STREAM_COMPLETE)
+        return self._stream(call, self._text_stages, self._stream_complete)
 
     async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
         call = Call("Embed", context, request.headers, request.params)

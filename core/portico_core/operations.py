@@ -3,16 +3,15 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from portico.adapter import Adapter, Completes, Embeds, Upstream
+from portico.adapter import Adapter, Embeds, Upstream
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
 from portico.v1.chat_pb2 import ChatCompletion
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
-from portico.v1.completions_pb2 import TextCompletion, TextCompletionParams
+from portico.v1.completions_pb2 import TextCompletion
 from portico.v1.gateway_pb2 import (
     ChatResponse,
     CompleteResponse,
@@ -21,8 +20,8 @@ from portico.v1.gateway_pb2 import (
     StreamResponse,
 )
 from portico.v1.usage_pb2 import Usage
-from portico_core import text_over_chat
 from portico_core.progress import has_content, has_text, says_something
+from portico_core.text_endpoint import TextEndpoints
 
 R = TypeVar("R", ChatResponse, CompleteResponse, EmbedResponse)
 S = TypeVar("S", StreamResponse, StreamCompleteResponse)
@@ -76,33 +75,6 @@ class Identity:
             answer.created = self._created
 
 
-def _complete(adapter: Adapter, params: TextCompletionParams) -> Method[CompleteResponse]:
-    if isinstance(adapter, Completes):
-        return adapter.complete
-    asked = text_over_chat.asked(params)
-
-    async def complete(call: Upstream[Any]) -> CompleteResponse:
-        response = await adapter.chat(replace(call, params=asked))
-        return CompleteResponse(
-            completion=text_over_chat.answered(response.completion), headers=response.headers
-        )
-
-    return complete
-
-
-def _stream_complete(adapter: Adapter, params: TextCompletionParams) -> StreamMethod[StreamCompleteResponse]:
-    if isinstance(adapter, Completes):
-        return adapter.stream_complete
-    asked = text_over_chat.asked(params)
-
-    async def stream(call: Upstream[Any]) -> AsyncGenerator[StreamCompleteResponse, None]:
-        async with aclosing(adapter.stream(replace(call, params=asked))) as responses:
-            async for response in responses:
-                yield text_over_chat.streamed(response)
-
-    return stream
-
-
 def _embed(adapter: Adapter, _params: object) -> Method[EmbedResponse]:
     if isinstance(adapter, Embeds):
         return adapter.embed
@@ -115,12 +87,6 @@ CHAT: Final = Unary[ChatResponse](
     answer=lambda response: response.completion,
     answers=lambda response: says_something(response.completion.choices, "message"),
     id_prefix="chatcmpl-",
-)
-COMPLETE: Final = Unary[CompleteResponse](
-    method=_complete,
-    answer=lambda response: response.completion,
-    answers=lambda response: says_something(response.completion.choices, "text"),
-    id_prefix="cmpl-",
 )
 EMBED: Final = Unary[EmbedResponse](
     method=_embed,
@@ -135,10 +101,24 @@ STREAM: Final = Streaming[StreamResponse](
     telling=lambda usage: StreamResponse(chunks=[ChatChunk(usage=usage)]),
     id_prefix="chatcmpl-",
 )
-STREAM_COMPLETE: Final = Streaming[StreamCompleteResponse](
-    method=_stream_complete,
-    has_content=has_text,
-    text_of=attrgetter("text"),
-    telling=lambda usage: StreamCompleteResponse(chunks=[TextCompletion(usage=usage)]),
-    id_prefix="cmpl-",
-)
+
+
+def complete(endpoints: TextEndpoints) -> Unary[CompleteResponse]:
+    """Return the RPC over the endpoints that a gateway's backends have."""
+    return Unary(
+        method=endpoints.complete,
+        answer=lambda response: response.completion,
+        answers=lambda response: says_something(response.completion.choices, "text"),
+        id_prefix="cmpl-",
+    )
+
+
+def stream_complete(endpoints: TextEndpoints) -> Streaming[StreamCompleteResponse]:
+    """``complete``, streamed."""
+    return Streaming(
+        method=endpoints.stream,
+        has_content=has_text,
+        text_of=attrgetter("text"),
+        telling=lambda usage: StreamCompleteResponse(chunks=[TextCompletion(usage=usage)]),
+        id_prefix="cmpl-",
+    )

@@ -68,6 +68,9 @@ QUOTA: Final = "insufficient_quota"
 SERVER: Final = "server_error"
 TIMEOUT: Final = "timeout_error"
 
+#: The ``code`` of a 404 that is about the path, not the model.
+UNKNOWN_URL: Final = "unknown_url"
+
 
 def invalid_request(message: str, param: str | None = None, code: str | None = None) -> GatewayError:
     """400: the request is wrong; ``param`` names the member as OpenAI does (``messages[0].role``)."""

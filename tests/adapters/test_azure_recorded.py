@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from portico.adapter import Limits
-from portico.errors import GatewayError, from_upstream
+from portico.errors import UNKNOWN_URL, GatewayError, from_upstream
 from portico.openai.chunks import ChunkRenderer
 from portico.openai.responses import render_completion
 from portico.secret import Secret
@@ -82,10 +82,12 @@ async def test_a_stream_says_the_same(case: Case, size: int | None) -> None:
 async def test_an_error_is_of_its_class(case: Case) -> None:
     """Unstreamed and streamed."""
     expected = from_upstream(case.status, "")
+    # What Azure says of a path that it does not have; of a deployment it has other words.
+    code = UNKNOWN_URL if b"Resource not found" in case.body else expected.code
     async with adapter_for(answer(case.body, case.status)) as adapter:
         for way in (adapter.chat(CALL), messages_of(adapter, CALL)):
             with pytest.raises(GatewayError) as caught:
                 await way
             assert caught.value.error_class is expected.error_class
             assert caught.value.http_status == expected.http_status
-            assert caught.value.code == expected.code
+            assert caught.value.code == code

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.json import encode
 
-from portico.errors import INVALID_REQUEST, GatewayError, from_upstream
+from portico.errors import INVALID_REQUEST, UNKNOWN_URL, GatewayError, from_upstream
 from portico.openai._error_body import Told, told_by, told_in
 from portico.openai._retry import retry_after
 from portico.v1.headers_pb2 import Header
@@ -25,6 +25,19 @@ _TOO_LONG_WORDS: Final = re.compile(r"max(imum)? context length|prompt (is )?too
 
 # Some servers answer 400 to a key that they refuse.
 _BAD_KEY_WORDS: Final = re.compile(r"(incorrect|invalid) api key|api key (is )?not valid", re.IGNORECASE)
+
+# What servers and their frameworks say of a path that they do not have. A page says it too, or nothing;
+# who misses a model names it.
+_NO_PATH: Final = re.compile(
+    r"(?!.*\bmodel)("
+    r"(404\W+)?((page|file|resource|route|path|url|endpoint) )?not found\W*"
+    r"|(invalid|unknown) (request )?url\b.*"
+    r"|cannot post\b.*"
+    r"|no (such )?(route|path|url|endpoint)\b.*"
+    r"|(the )?(requested )?(route|path|url|endpoint|resource)\b.* not (be )?(found|exist)\b.*"
+    r")",
+    re.IGNORECASE | re.DOTALL,
+)
 
 # Errors inside an answer of status 200 tell by a word what a status would have told.
 _STATUS_BY_WORD: Final = {
@@ -82,6 +95,8 @@ def _error(
         kind, code = INVALID_REQUEST, code or _TOO_LONG
     elif status == 400 and _BAD_KEY_WORDS.search(told.message):
         meant, kind, code = 401, None, None
+    elif status == 404 and not code and not told.param and (not told.message or _NO_PATH.match(told.message)):
+        code = UNKNOWN_URL
     error = from_upstream(
         meant,
         told.message or "The backend refused the request and gave no reason.",

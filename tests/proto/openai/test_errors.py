@@ -233,3 +233,50 @@ def test_any_body_is_read(body: bytes) -> None:
     for status in (400, 500):
         json.loads(render_error(parse_error(status, body, [])))
     error_in(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{}",
+        "404 page not found\n",
+        "404: Not Found",
+        "Not Found",
+        "<!doctype html><title>404 Not Found</title>",
+        '{"detail":"Not Found"}',
+        '{"error":{"message":"File Not Found","type":"not_found_error","code":404}}',
+        '{"error":{"code":"404","message": "Resource not found"}}',
+        '{"message":"Route POST:/v1/completions not found","error":"Not Found","statusCode":404}',
+        '{"timestamp":1,"status":404,"error":"Not Found","path":"/v1/completions"}',
+        '{"error":{"message":"Invalid URL (POST /v1/completions)","type":"invalid_request_error"}}',
+        '{"error":{"message":"Unknown request URL: POST /v1/completions.","code":"unknown_url"}}',
+        "Cannot POST /v1/completions",
+        "The requested URL was not found on the server.",
+    ],
+)
+def test_a_path_that_a_server_does_not_have_is_told_from_a_model(body: str) -> None:
+    """Go, aiohttp, nginx, FastAPI, llama.cpp, Azure, Fastify, Spring, OpenAI, Groq, Express and Flask."""
+    assert parse_error(404, body.encode(), []).code == "unknown_url"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error":{"message":"The model `x` does not exist.","param":null,"code":"model_not_found"}}',
+        '{"error":{"message":"This is a chat model, not supported in v1/completions","param":"model"}}',
+        '{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","code":404}',
+        '{"error":{"message":"model \'x\' not found","type":"api_error","param":null,"code":null}}',
+        '{"error":{"message":"The requested resource model/x was not found"}}',
+        '{"detail":"Not Found","code":"x"}',
+        '{"error":{"message":"Not Found","param":"model"}}',
+    ],
+)
+def test_a_model_that_a_server_does_not_have_is_no_unknown_path(body: str) -> None:
+    """OpenAI twice, vLLM, Ollama; and what says more than that nothing was found."""
+    assert parse_error(404, body.encode(), []).code != "unknown_url"
+
+
+def test_only_404_is_about_a_path() -> None:
+    """Whatever the words are."""
+    assert parse_error(400, b"Not Found", []).code is None
