@@ -19,7 +19,6 @@ from portico_core.gateway import RoutingGateway
 from portico_core.server import Server
 from portico_facade import config as facade_config
 from portico_facade.app import make_app
-from portico_facade.config import DRAIN
 from portico_facade.listen import reachable
 from portico_facade.server import drained, serving
 
@@ -42,13 +41,13 @@ class EmbeddedGateway:
         *,
         http: str | None = None,
         grpc: str | None = None,
-        drain: float = DRAIN,
+        drain: float | None = None,
     ) -> None:
         """``config`` is a file, what would stand in one, or None, which leaves it to the environment.
 
         ``http``: HOST:PORT or unix:/PATH, over the configuration's; port 0 is one of the machine's choice.
         ``grpc``: the same for internal services; None, whatever the configuration says, opens no such port.
-        ``drain``: seconds that running requests and calls have to finish in ``stop``.
+        ``drain``: seconds that running requests and calls have to finish in ``stop``, over ``http.drain``.
 
         Raises ValueError where an address is none.
         """
@@ -88,7 +87,8 @@ class EmbeddedGateway:
             if self._running is not None:
                 raise RuntimeError("the gateway runs already")
             settings, config = _load(self._source)
-            serving = _serving(settings, config, self._http or settings.listen, self._grpc, self._drain)
+            drain = settings.drain if self._drain is None else self._drain
+            serving = _serving(settings, config, self._http or settings.listen, self._grpc, drain)
             self._addresses = await stack.enter_async_context(serving)
             self._running = stack.pop_all()
 

@@ -261,7 +261,8 @@ async def test_stopping_lets_running_streams_finish(grpc: str | None) -> None:
 async def test_streams_that_outlast_the_budget_are_told_so() -> None:
     held = _Held()
     async with held.upstream:
-        gateway = EmbeddedGateway(held.config(), http=HERE, drain=0.05)
+        config = {**held.config(), "http": {"drain": "50ms"}}
+        gateway = EmbeddedGateway(config, http=HERE)
         await gateway.start()
         async with _begun(gateway) as stream:
             stopping = asyncio.create_task(gateway.stop())
