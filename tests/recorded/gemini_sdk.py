@@ -28,7 +28,13 @@ _FAILED: Final = {
     *("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"),
     *("MISSING_THOUGHT_SIGNATURE", "NO_IMAGE"),
 }
-_NUMBERS: Final = {"1": "STOP", "2": "MAX_TOKENS", "3": "SAFETY"}
+# The SDK cannot read enums that are integers, as Vertex writes them when asked to: it is told their names.
+_INTEGER: Final = re.compile(rb'"(finishReason|modality|trafficType)": (\d+)')
+_NAMES: Final = {
+    b"finishReason": (b"FINISH_REASON_UNSPECIFIED", b"STOP", b"MAX_TOKENS", b"SAFETY", b"RECITATION"),
+    b"modality": (b"MODALITY_UNSPECIFIED", b"TEXT", b"IMAGE", b"VIDEO", b"AUDIO", b"DOCUMENT"),
+    b"trafficType": (b"TRAFFIC_TYPE_UNSPECIFIED", b"ON_DEMAND", b"PROVISIONED_THROUGHPUT"),
+}
 
 
 def _gemini(url: str) -> genai.Client:
@@ -64,7 +70,10 @@ judge_vertex = functools.partial(judge, connect=_vertex)
 
 
 def _chat(client: genai.Client, case: Case) -> Outcome:
-    if case.stream:
+    if _INTEGER.search(case.body):
+        named = _INTEGER.sub(lambda told: b'"%b": "%b"' % (told[1], _NAMES[told[1]][int(told[2])]), case.body)
+        answers = [types.GenerateContentResponse.model_validate_json(named)]
+    elif case.stream:
         answers = list(client.models.generate_content_stream(model=MODEL, contents="x"))
     else:
         answers = [client.models.generate_content(model=MODEL, contents="x")]
@@ -98,8 +107,7 @@ def _choice(pieces: list[types.Candidate], reason: str) -> Choice:
 def _reason(pieces: list[types.Candidate]) -> str | None:
     """Return why a candidate stopped. None: it did not."""
     told = [piece.finish_reason for piece in pieces if piece.finish_reason is not None]
-    value = str(told[-1].value) if told else None
-    return _NUMBERS.get(value or "", value)
+    return str(told[-1].value) if told else None
 
 
 def _usage(told: Any) -> Usage | None:

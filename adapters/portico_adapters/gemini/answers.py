@@ -15,6 +15,11 @@ from portico_adapters.gemini.usage import Count, Counted
 
 S = TypeVar("S", bound=Struct)
 
+# Raw has no place in a union with None: what is absent is empty.
+_ABSENT: Final = Raw()
+#: What says nothing: in a stream most events have such members.
+_EMPTY: Final = (b"", b"null", b"{}", b"[]")
+
 #: An enum: its name, or its number where Vertex was asked for integers.
 Enum = str | int | None
 
@@ -40,9 +45,9 @@ class Part(Struct, rename="camel"):
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
     inline_data: Blob | None = None
-    executable_code: Raw | None = None
-    code_execution_result: Raw | None = None
-    file_data: Raw | None = None
+    executable_code: Raw = _ABSENT
+    code_execution_result: Raw = _ABSENT
+    file_data: Raw = _ABSENT
 
 
 class Content(Struct):
@@ -69,17 +74,17 @@ class Candidate(Struct, rename="camel"):
     content: Content | None = None
     finish_reason: Enum = None
     finish_message: str | None = None
-    safety_ratings: Raw | None = None
-    citation_metadata: Raw | None = None
-    grounding_metadata: Raw | None = None
-    url_context_metadata: Raw | None = None
+    safety_ratings: Raw = _ABSENT
+    citation_metadata: Raw = _ABSENT
+    grounding_metadata: Raw = _ABSENT
+    url_context_metadata: Raw = _ABSENT
     logprobs_result: Logprobs | None = None
 
 
 class PromptFeedback(Struct, rename="camel"):
     block_reason: Enum = None
     block_reason_message: str | None = None
-    safety_ratings: Raw | None = None
+    safety_ratings: Raw = _ABSENT
 
 
 class Answer(Struct, rename="camel"):
@@ -135,16 +140,23 @@ def new_id(prefix: str, *named: object) -> str:
     return prefix + sha256(" ".join(map(str, named)).encode(errors="replace")).hexdigest()[:24]
 
 
+def raws(values: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Return those of ``values`` that say anything."""
+    return {name: value for name, value in values.items() if bytes(value) not in _EMPTY}
+
+
 def carried(values: Mapping[str, object]) -> dict[str, object]:
     """Return what of ``values`` was told."""
-    return {name: value for name, value in values.items() if value is not None and value != Raw(b"null")}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def dialect_parts(part: Part) -> Sequence[dict[str, Raw]]:
     """Return what of a part has no place in OpenAI's shape, as Gemini wrote it."""
-    told = {
-        "executableCode": part.executable_code,
-        "codeExecutionResult": part.code_execution_result,
-        "fileData": part.file_data,
-    }
-    return [{name: value} for name, value in told.items() if value is not None]
+    told = raws(
+        {
+            "executableCode": part.executable_code,
+            "codeExecutionResult": part.code_execution_result,
+            "fileData": part.file_data,
+        }
+    )
+    return [{name: value} for name, value in told.items()]

@@ -17,6 +17,7 @@ from portico_adapters.gemini.answers import (
     carried,
     dialect_parts,
     new_id,
+    raws,
 )
 from portico_adapters.gemini.answers import (
     FunctionCall as ToldCall,
@@ -168,12 +169,7 @@ class Turn:
             "grounding_metadata": candidate.grounding_metadata,
             "url_context_metadata": candidate.url_context_metadata,
         }
-        # In a stream most chunks have them empty.
-        self._told |= {
-            name: value
-            for name, value in told.items()
-            if value is not None and bytes(value) not in (b"{}", b"[]", b"null")
-        }
+        self._told |= raws(told)
 
     def _finish(self, native: str, candidate: Candidate, piece: Piece) -> None:
         self.finished = True

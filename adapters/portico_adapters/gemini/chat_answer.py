@@ -7,7 +7,16 @@ from portico.errors import upstream_failed
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import ToolCall
-from portico_adapters.gemini.answers import ANSWER, Answer, Candidate, PromptFeedback, carried, new_id, read
+from portico_adapters.gemini.answers import (
+    ANSWER,
+    Answer,
+    Candidate,
+    PromptFeedback,
+    carried,
+    new_id,
+    raws,
+    read,
+)
 from portico_adapters.gemini.candidate import Piece, Turn, audio_of
 from portico_adapters.gemini.tools import legacy
 
@@ -47,7 +56,7 @@ def blocked_extra(blocked: PromptFeedback) -> str:
     told = {
         "native_finish_reason": str(blocked.block_reason),
         "finish_message": blocked.block_reason_message,
-        "safety_ratings": blocked.safety_ratings,
+        **raws({"safety_ratings": blocked.safety_ratings}),
     }
     return encode(carried(told)).decode()
 
