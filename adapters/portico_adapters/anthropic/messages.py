@@ -41,13 +41,16 @@ def conversation_of(call: UpstreamCall) -> tuple[list[Block], list[Block]]:
             continue
         if message.role not in _SIDES:
             raise unsupported(f"messages with the role {message.role}", f"{where}.role", call.backend)
+        if message.HasField("function_call"):
+            function_id = f"function_{index}"
+        blocks = _blocks(message, where, call, function_id)
+        if not blocks:
+            continue
         side = _SIDES[message.role]
         if not turns or turns[-1].side != side:
             turns.append(_Turn(side))
-        if message.HasField("function_call"):
-            function_id = f"function_{index}"
-        _add(message, where, turns[-1], call, function_id)
-    said = [turn.written() for turn in turns if turn.results or turn.blocks]
+        (turns[-1].results if message.role in _RESULTS else turns[-1].blocks).extend(blocks)
+    said = [turn.written() for turn in turns]
     if not said:
         raise invalid_request("messages must have one of the user with content.", "messages")
     if said[-1]["role"] == "assistant":
@@ -67,20 +70,19 @@ class _Turn:
         return {"role": self.side, "content": joined([*self.results, *self.blocks])}
 
 
-def _add(message: ChatMessage, where: str, turn: _Turn, call: UpstreamCall, function_id: str) -> None:
+def _blocks(message: ChatMessage, where: str, call: UpstreamCall, function_id: str) -> list[Block]:
     if message.HasField("audio"):
         raise unsupported("audio in messages", f"{where}.audio", call.backend)
     if message.role in _RESULTS:
-        turn.results.append(_result(message, where, call.backend, function_id))
-        return
+        return [_result(message, where, call.backend, function_id)]
+    thoughts: list[Block] = []
     if message.role == "assistant":
         carried = carried_blocks(message, where)
         if carried is not None:
-            turn.blocks += carried
-            return
-        turn.blocks += thinking_of(message, where, call)
+            return carried
+        thoughts = thinking_of(message, where, call)
     blocks = blocks_of(message, where, call.backend) + calls_of(message, where, call.backend, function_id)
-    turn.blocks += _with_cache_control(blocks, message, where)
+    return thoughts + _with_cache_control(blocks, message, where)
 
 
 def _result(message: ChatMessage, where: str, backend: str, function_id: str) -> Block:
