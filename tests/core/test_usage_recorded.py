@@ -10,11 +10,12 @@ import pytest
 
 from portico.openai.chunks import ChunkParser
 from portico.openai.responses import parse_completion
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.usage_pb2 import Usage
 from portico_core import text_size, usage
 from tests.proto.openai.endpoints import CHAT, endpoint_of
-from tests.support.corpus import Case, cases
+from tests.support.corpus import Case, cases, parametrize
 from tests.support.shared import shared
 
 
@@ -76,3 +77,19 @@ def test_the_estimate_is_near_what_backends_count(member: Any, least: int, most:
     assert median(found) <= most
     assert sum(error <= 0.5 for error in found) >= 0.75 * len(found)
     assert 0.8 <= sum(estimated for _, estimated in pairs) / sum(told for told, _ in pairs) <= 1.25
+
+
+@parametrize(
+    lambda case: (
+        endpoint_of(case.path) is CHAT
+        and case.status == 200
+        and case.stream is None
+        and b'"completion_tokens"' in case.body
+    )
+)
+def test_what_a_backend_told_stays_as_it_is(case: Case) -> None:
+    """Every member of it, vendors' own among them."""
+    completion = parse_completion(case.body)
+    before = completion.SerializeToString(deterministic=True)
+    usage.settled(completion, ChatCompletionParams())
+    assert completion.SerializeToString(deterministic=True) == before
