@@ -25,6 +25,7 @@ from portico_adapters.gemini.models import page_query
 from portico_adapters.vertex.embeddings import embed_body, embeddings_of
 from portico_adapters.vertex.models import models_of
 from portico_adapters.vertex.settings import VertexSettings
+from portico_adapters.vertex.tokens import ServiceAccount
 
 #: More pages than any list has: a server that names a next page for ever is not followed for ever.
 _PAGES: Final = 100
@@ -40,6 +41,7 @@ class VertexAdapter:
 
     def __init__(self, _name: str, settings: VertexSettings, limits: Limits) -> None:
         self._client = UpstreamClient(settings.root, settings, limits, self._error, headers=settings.key)
+        self._account = ServiceAccount(settings.service_account) if settings.service_account else None
         self._project = settings.project
         self._root = f"/{settings.version}/projects/{settings.project}/locations/{settings.location}"
         self._limits = limits
@@ -48,7 +50,7 @@ class VertexAdapter:
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
         path = f"{self._resource(call.model)}:generateContent"
-        body, headers = await self._client.answer(path, call, chat_body(call))
+        body, headers = await self._client.answer(path, call, chat_body(call), self._token())
         completion = completion_of(body, call, callers_key=self._callers_key)
         return ChatResponse(completion=completion, headers=headers)
 
@@ -57,13 +59,14 @@ class VertexAdapter:
         framing = StreamFraming(self._limits.answer_bytes)
         events = ChatStream(call, callers_key=self._callers_key)
         translation = Translation(StreamResponse, framing, events)
-        async with aclosing(self._client.stream(path, call, chat_body(call), translation)) as messages:
+        messages = self._client.stream(path, call, chat_body(call), translation, self._token())
+        async with aclosing(messages):
             async for message in messages:
                 yield message
 
     async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
         path = f"{self._resource(call.model)}:predict"
-        body, headers = await self._client.answer(path, call, embed_body(call))
+        body, headers = await self._client.answer(path, call, embed_body(call), self._token())
         embeddings = embeddings_of(body, call, callers_key=self._callers_key)
         return EmbedResponse(embeddings=embeddings, headers=headers)
 
@@ -71,7 +74,7 @@ class VertexAdapter:
         models: list[Model] = []
         token: str | None = None
         # The list is nobody's: this project is to be charged with the call.
-        charged = {"x-goog-user-project": self._project}
+        charged = {"x-goog-user-project": self._project, **self._token()}
         for _ in range(_PAGES):
             body = await self._client.get(f"{_LIST}{page_query(token)}", headers, charged)
             page, token = models_of(body, callers_key=self._callers_key)
@@ -85,6 +88,10 @@ class VertexAdapter:
 
     def _error(self, status: int, body: bytes, headers: Sequence[Header]) -> GatewayError:
         return error_of(status, body, headers, callers_key=self._callers_key)
+
+    def _token(self) -> dict[str, str]:
+        """Return the header with the service account's token, if there is one."""
+        return self._account.headers() if self._account else {}
 
     def _resource(self, model: str) -> str:
         """Return the path of a model of Google's, or of a tuned one: endpoints/{number}."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 from portico.config import Url
@@ -27,12 +28,18 @@ class VertexSettings(PassingSettings):
     url: Url | None = None
     #: An OAuth token, sent as bearer token. Such a token lives an hour: who configures one renews it.
     access_token: Secret | None = None
+    #: The JSON file with a service account's key, of which tokens are made instead (extra ``vertex``).
+    service_account: str | None = None
     #: The API's version.
     version: str = "v1"
 
     def __post_init__(self) -> None:
-        own = ("authorization",) if self.access_token else ()
-        self.check_passing(has_key=bool(self.access_token), own=own)
+        if self.access_token and self.service_account:
+            raise ValueError("service_account: is not used beside access_token. Leave one of them out.")
+        if self.service_account and not _can_sign():
+            raise ValueError("service_account: needs google-auth: pip install portico-gateway[vertex]")
+        has_key = bool(self.access_token or self.service_account)
+        self.check_passing(has_key=has_key, own=("authorization",) if has_key else ())
         if self.access_token and not sendable(self.access_token.reveal()):
             raise ValueError("access_token: must be printable ASCII without line breaks")
         for name in ("project", "location"):
@@ -57,3 +64,10 @@ class VertexSettings(PassingSettings):
     def key(self) -> dict[str, str]:
         """The header with the gateway's token, if there is one."""
         return {"authorization": f"Bearer {self.access_token.reveal()}"} if self.access_token else {}
+
+
+def _can_sign() -> bool:
+    try:
+        return find_spec("google.auth") is not None
+    except ModuleNotFoundError:
+        return False
