@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Final, TypeVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, json
 from msgspec.json import Decoder, encode
 
 from portico.adapter import UpstreamCall
@@ -100,7 +100,8 @@ def finish_of(reason: str | None, *, called: bool, legacy: bool) -> tuple[str, s
 def told(members: Mapping[str, object]) -> str:
     """Return those members that say something as a JSON object; none as no text."""
     kept = {name: value for name, value in members.items() if value and value != NULL}
-    return encode(kept).decode() if kept else ""
+    # Carried texts may hold line breaks, which end an event of a stream.
+    return json.format(encode(kept), indent=-1).decode() if kept else ""
 
 
 def new_id(call: UpstreamCall, first: bytes) -> str:
