@@ -12,10 +12,12 @@ from portico.secret import Secret
 from portico_adapters.anthropic import AnthropicAdapter
 from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.azure import AzureAdapter, AzureSettings
+from portico_adapters.bedrock import BedrockAdapter
+from portico_adapters.bedrock.settings import BedrockSettings
 from portico_adapters.ollama import OllamaAdapter
 from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
-from tests.recorded import anthropic_sdk, azure_sdk, mistral_sdk, ollama_sdk, openai_sdk
+from tests.recorded import anthropic_sdk, azure_sdk, bedrock_sdk, mistral_sdk, ollama_sdk, openai_sdk
 from tests.recorded.kinds import Kind
 from tests.recorded.outcome import Outcome
 from tests.support.corpus import Case
@@ -167,13 +169,30 @@ def _in_the_making() -> Provider:
     return Provider(not_served={"": "an adapter in the making"})
 
 
+def _bedrock_adapter(url: str, _: Case) -> Adapter:
+    settings = BedrockSettings(
+        region="us-east-1", url=url, access_key_id=Secret("key"), secret_access_key=Secret("secret")
+    )
+    return BedrockAdapter("recorded", settings, Limits())
+
+
+_BEDROCK: Final = Provider(
+    {r"/converse(-stream)?$": Kind.CHAT}, {}, _bedrock_adapter, bedrock_sdk.judge, "boto3"
+)
+
+
 #: Folder of the corpus -> its row.
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "alibaba": _openai(),
     "anthropic": _ANTHROPIC,
     "azure": _AZURE,
-    "bedrock-converse": _in_the_making(),
-    "bedrock-invoke": _in_the_making(),
+    "bedrock-converse": _BEDROCK,
+    "bedrock-invoke": Provider(
+        not_served={
+            r"/invoke(-with-response-stream)?$": "each model's own API",
+            "/count-tokens$": "counts of tokens",
+        }
+    ),
     "bedrock-mantle": _openai(),
     "cerebras": _openai(
         judge=partial(openai_sdk.judge, connect=openai_sdk.connect_cerebras), by="cerebras-cloud-sdk"
