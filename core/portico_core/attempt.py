@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from portico.adapter import Adapter, Upstream
+from portico.adapter import Upstream
 from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal, upstream_silent
 from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
@@ -27,48 +27,23 @@ _MOST_DROPPED: Final = 16
 _LONGEST_NAME: Final = 64
 
 
-def attempts(
-    call: Call, backends: Mapping[str, Backend], find: Callable[[Adapter, Any], M], *, streamed: bool
-) -> Iterator[tuple["Attempt", M]]:
-    """Yield an attempt for each candidate of the call that can serve it, in order, and what does it.
-
-    ``find`` returns the adapter's method for the call's parameters, and raises GatewayError where it has
-    none. Where no candidate has one the first refusal is raised, and nothing has been attempted.
-    """
-    able: list[tuple[Candidate, Backend, M]] = []
-    refusal: GatewayError | None = None
-    for candidate in call.candidates:
-        backend = backends[candidate.backend]
-        try:
-            able.append((candidate, backend, find(backend.adapter, call.params)))
-        except GatewayError as error:
-            refusal = refusal or error
-    if not able:
-        raise refusal or internal("a call without candidates was dispatched")
-    last = len(able) - 1
-    for number, (candidate, backend, method) in enumerate(able):
-        yield Attempt(call, backend, candidate, streamed=streamed, last=number == last), method
-
-
 class Attempt:
     """``with attempt:`` accounts for what happens inside.
 
-    It swallows an error that another candidate may mend: the loop over ``attempts`` goes on. That is so
-    before the commit, with a candidate and time left, for all errors but the caller's mistakes. So the
-    error that reaches the caller is the last candidate's.
+    It keeps an error that comes before the commit as ``failure``, for ``Tries`` to say what follows; one
+    that comes after it goes on to the caller.
     """
 
-    def __init__(
-        self, call: Call, backend: Backend, candidate: Candidate, *, streamed: bool, last: bool
-    ) -> None:
+    def __init__(self, call: Call, backend: Backend, candidate: Candidate, *, streamed: bool) -> None:
         self.call = call
         self.backend = backend
         self.candidate = candidate
         self.served = Served(backend=candidate.backend, model=candidate.model)
         #: Its answer, or the first content of it, has come: no other candidate may take over.
         self.committed = False
+        #: Why it failed, once it has.
+        self.failure: GatewayError | None = None
         self._streamed = streamed
-        self._last = last
         self._started = monotonic()
         self._first_content: End | None = None
         self._dropped: Sequence[str] = ()
@@ -114,18 +89,14 @@ class Attempt:
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
         self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
+        self.failure = failure
         if failure is None:
             return False
-        if self._may_go_on(failure):
+        if not self.committed:
             return True
         if failure is not error:
             raise failure from error
         return False
-
-    def _may_go_on(self, failure: GatewayError) -> bool:
-        if self._last or self.committed or not failure.retryable or self.call.context.remaining() == 0:
-            return False
-        return self._streamed or monotonic() < self.call.started + self.backend.timeouts.total
 
     def _failure(self, error: BaseException) -> GatewayError:
         """Return the error as a GatewayError, and log what the operator should know of it."""

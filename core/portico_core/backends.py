@@ -8,6 +8,7 @@ from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus
 from portico_core import config
 from portico_core.redaction import redact, secrets_in
+from portico_core.resilience.budget import Budget
 
 # Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING = 0.2
@@ -25,6 +26,8 @@ class Backend:
         self.adapter: Adapter = settings.adapter(
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
+        #: How much may be tried again here.
+        self.budget = Budget()
         self._secrets = secrets_in(settings.settings)
         #: Whether it may list other models to other callers.
         self.lists_by_caller = isinstance(self.adapter, ListsByCaller) and self.adapter.lists_by_caller

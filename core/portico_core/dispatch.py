@@ -7,22 +7,28 @@ never a fresh start.
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Final
 
-from portico.errors import GatewayError, internal, upstream_failed
+from portico.errors import GatewayError, upstream_failed
 from portico_core import usage
-from portico_core.attempt import Attempt, attempts
+from portico_core.attempt import Attempt
 from portico_core.backends import Backend
 from portico_core.call import Call
 from portico_core.operations import Identity, Method, R, S, Streaming, StreamMethod, Unary
 from portico_core.progress import Progress
+from portico_core.tries import Tries
+
+# Seconds that a stream has to end once every choice has its finish_reason: some send the usage then.
+_GRACE: Final = 2.0
 
 
 async def answer(call: Call, backends: Mapping[str, Backend], operation: Unary[R]) -> R:
     """Return the first candidate's answer that comes."""
-    for attempt, method in attempts(call, backends, operation.method, streamed=False):
+    tries = Tries(call, backends, operation.method, streamed=False)
+    while True:
+        attempt, method = await tries.next()
         with attempt:
             return await _ask(attempt, method, operation)
-    raise internal("the last attempt neither answered nor failed")
 
 
 async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
@@ -33,7 +39,7 @@ async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
         raise upstream_failed("The backend sent an answer without content.")
     attempt.commit()
     answered = operation.answer(response)
-    answered.model = call.model
+    answered.model = attempt.candidate.public or call.model
     if operation.id_prefix is not None:
         Identity(operation.id_prefix).fill(answered)
     response.served.CopyFrom(attempt.served)
@@ -45,13 +51,14 @@ async def stream(
     call: Call, backends: Mapping[str, Backend], operation: Streaming[S]
 ) -> AsyncGenerator[S, None]:
     """Yield the first candidate's stream that comes to its first content."""
-    for attempt, method in attempts(call, backends, operation.method, streamed=True):
+    tries = Tries(call, backends, operation.method, streamed=True)
+    while True:
+        attempt, method = await tries.next()
         with attempt:
             async with aclosing(_follow(attempt, method, operation)) as responses:
                 async for response in responses:
                     yield response
             return
-    raise internal("the last attempt neither answered nor failed")
 
 
 async def _follow(
@@ -65,9 +72,11 @@ async def _follow(
         async with aclosing(method(attempt.upstream())) as source:
             while (response := await _next(source, attempt, progress)) is not None:
                 progress.take(response)
+                if progress.whole:
+                    attempt.watchdog.hurry(_GRACE)
                 if response.HasField("header") or not (held or attempt.committed):
                     identity.fill(response.header)
-                    response.header.model = call.model
+                    response.header.model = attempt.candidate.public or call.model
                 if attempt.committed:
                     yield response
                     continue

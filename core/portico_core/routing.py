@@ -13,7 +13,7 @@ A name resolves by the first of these that applies:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -34,6 +34,10 @@ class Candidate:
 
     backend: str
     model: str
+    #: The public name that its answers bear. Empty: the one that was asked for.
+    public: str = ""
+    #: Tokens that its context holds, as far as they are known.
+    context: int | None = None
 
     def __str__(self) -> str:
         return f"{self.backend}/{self.model}"
@@ -69,7 +73,7 @@ class Route:
         prefix, _, suffix = self.name.partition(STAR)
         starred = name[len(prefix) : len(name) - len(suffix)]
         return tuple(
-            Candidate(target.backend, name if target.model == STAR else target.model.replace(STAR, starred))
+            replace(target, model=name if target.model == STAR else target.model.replace(STAR, starred))
             for target in self.targets
         )
 

@@ -28,13 +28,24 @@ class Watchdog:
     body is cancelled, as by ``asyncio.timeout``; a cancellation from elsewhere stays one.
     """
 
-    __slots__ = ("_cancelling", "_ends", "_expired", "_seen", "_silence", "_task", "_timer", "_waiting")
+    __slots__ = (
+        "_cancelling",
+        "_ends",
+        "_expired",
+        "_hurried",
+        "_seen",
+        "_silence",
+        "_task",
+        "_timer",
+        "_waiting",
+    )
 
     def __init__(self, silence: float, ends: Iterable[End] = ()) -> None:
         self._silence = silence
         self._ends = tuple(ends)
         self._seen = 0.0
         self._waiting = False
+        self._hurried = False
         self._expired: GatewayError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
@@ -47,6 +58,14 @@ class Watchdog:
     def lift(self, end: End) -> None:
         """Forget one of the ends."""
         self._ends = tuple(each for each in self._ends if each is not end)
+
+    def hurry(self, seconds: float) -> None:
+        """Have the waits end after so many seconds at the latest, from the first such word on."""
+        if not self._hurried:
+            self._hurried = True
+            self._ends = (*self._ends, End(monotonic() + seconds, self._silent))
+            # Armed anew by the next wait.
+            self.close()
 
     def close(self) -> None:
         """Disarm the timer for good."""

@@ -103,6 +103,11 @@ def upstream_failed(message: str, detail: str = "") -> GatewayError:
     return GatewayError(ErrorClass.UPSTREAM, 502, message, SERVER, "upstream_error", detail=detail)
 
 
+def upstream_unreachable(message: str, detail: str = "") -> GatewayError:
+    """502: no connection to the backend came about, so it has seen nothing of the request."""
+    return GatewayError(ErrorClass.UPSTREAM, 502, message, SERVER, "upstream_unreachable", detail=detail)
+
+
 def upstream_silent(message: str, detail: str = "") -> GatewayError:
     """504: the backend did not answer in time."""
     return GatewayError(ErrorClass.UPSTREAM, 504, message, TIMEOUT, "upstream_timeout", detail=detail)

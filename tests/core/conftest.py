@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+from portico_core.resilience import plan
+
 _ON_BOTH_LOOPS = {"test_backend_over_http", "test_cancel", "test_chat", "test_server", "test_stream"}
 
 
@@ -17,3 +19,10 @@ def pytest_asyncio_loop_factories(
     if item.path.stem in _ON_BOTH_LOOPS:
         loops["uvloop"] = uvloop.new_event_loop
     return loops
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is tried again be tried at once: how long the pauses are is the affair of test_plan."""
+    for name in ("_FIRST", "_FIRST_WHEN_BUSY"):
+        monkeypatch.setattr(plan, name, 0.001)

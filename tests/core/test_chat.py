@@ -52,7 +52,10 @@ CHAT = {
         ask(), answered(A, [("a", "")]), {"a": [[answer()]], "b": [[BROKEN]]}
     ),
     "the second candidate answers after the first broke off": Case(
-        ask(), answered(B, [("a", "UPSTREAM"), ("b", "")]), {"a": [[BROKEN]], "b": [[answer()]]}
+        ask(), answered(B, [("a", "UPSTREAM")] * 2 + [("b", "")]), {"a": [[BROKEN]], "b": [[answer()]]}
+    ),
+    "the first candidate answers when it is asked again": Case(
+        ask(), answered(A, [("a", "UPSTREAM"), ("a", "")]), {"a": [[BROKEN], [answer()]], "b": [[answer()]]}
     ),
     "the second candidate answers after the first was busy": Case(
         ask(), answered(B, [("a", "CAPACITY"), ("b", "")]), {"a": [[BUSY]], "b": [[answer()]]}
@@ -73,7 +76,9 @@ CHAT = {
         Timeouts(silence=0.05),
     ),
     "the second candidate answers after the first said nothing": Case(
-        ask(), answered(B, [("a", "UPSTREAM"), ("b", "")]), {"a": [[ChatResponse()]], "b": [[answer()]]}
+        ask(),
+        answered(B, [("a", "UPSTREAM")] * 2 + [("b", "")]),
+        {"a": [[ChatResponse()]], "b": [[answer()]]},
     ),
     "a message without finish_reason is an answer": Case(
         ask(), answered(A, [("a", "")]), {"a": [[answer(finish_reason=None)]]}
@@ -83,7 +88,7 @@ CHAT = {
     ),
     "when all fail the last error is told": Case(
         ask(),
-        failed(429, "rate_limit_exceeded", [("a", "UPSTREAM"), ("b", "CAPACITY")]),
+        failed(429, "rate_limit_exceeded", [("a", "UPSTREAM")] * 2 + [("b", "CAPACITY")]),
         {"a": [[BROKEN]], "b": [[BUSY]]},
     ),
     "our own key's troubles stay ours": Case(

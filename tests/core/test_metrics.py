@@ -51,7 +51,7 @@ async def test_a_call_is_counted_with_its_attempts_and_tokens() -> None:
         labels = {"rpc": "Chat", "model": "m", "backend": "b"}
         assert samples(gateway, "portico_calls_total") == {("b", "m", "ok", "Chat"): 1}
         assert samples(gateway, "portico_call_errors_total") == {}
-        assert samples(gateway, "portico_attempts_total") == {("a", "upstream"): 1, ("b", "ok"): 1}
+        assert samples(gateway, "portico_attempts_total") == {("a", "upstream"): 2, ("b", "ok"): 1}
         assert samples(gateway, "portico_tokens_total") == {
             ("b", "m", "backend", "input"): 1,
             ("b", "m", "backend", "output"): 2,

@@ -253,7 +253,7 @@ async def test_clients_do_not_repeat_what_backends_have_failed_at() -> None:
     assert trailers[0]["grpc-retry-pushback-ms"] == "-1"
     assert "grpc-retry-pushback-ms" not in trailers[1]
     receipts = [Receipt.FromString(bytes(each[RECEIPT])) for each in trailers]
-    assert [len(receipt.attempts) for receipt in receipts] == [1, 0]
+    assert [len(receipt.attempts) for receipt in receipts] == [2, 0]
     assert all(receipt.request_id.startswith("req_") for receipt in receipts)
 
 

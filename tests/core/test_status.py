@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import portico
-from portico.errors import GatewayError, invalid_request, upstream_failed
+from portico.errors import GatewayError, invalid_request, upstream_silent
 from portico.gateway import CallContext, Gateway
 from portico.v1.gateway_pb2 import GetStatusRequest, GetStatusResponse, ListModelsRequest
 from portico.v1.models_pb2 import Model
@@ -35,11 +35,11 @@ async def test_the_status_tells_version_models_and_backends(binding: str) -> Non
 
 async def test_backends_are_counted() -> None:
     """Attempts, failures but for the caller's mistakes, latency of answers, and the last error."""
-    failing = Upstream([[upstream_failed("broken")], [invalid_request("wrong")], [answer()]])
+    failing = Upstream([[upstream_silent("slow")], [invalid_request("wrong")], [answer()]])
     async with direct(config({"a": failing, "b": Upstream([[answer()]])})) as gateway:
         await gateway.chat(ask(), CallContext(""))
         first, second = (await status(gateway)).backends
-        assert (first.attempts, first.failures, first.last_error) == (1, 1, "broken")
+        assert (first.attempts, first.failures, first.last_error) == (1, 1, "slow")
         assert not first.HasField("latency_ms")
         assert (second.attempts, second.failures, second.last_error) == (1, 0, "")
         assert second.latency_ms > 0

@@ -84,12 +84,12 @@ STREAM = {
     ),
     "the second candidate streams after the first broke off before its content": Case(
         ask_stream(),
-        streamed(B, [("a", "UPSTREAM"), ("b", "")], [3, 1, 2]),
+        streamed(B, [("a", "UPSTREAM")] * 2 + [("b", "")], [3, 1, 2]),
         {"a": [[role(), BROKEN]], "b": [WHOLE]},
     ),
     "the second candidate streams after the first ended before its content": Case(
         ask_stream(),
-        streamed(B, [("a", "UPSTREAM"), ("b", "")], [3, 1, 2]),
+        streamed(B, [("a", "UPSTREAM")] * 2 + [("b", "")], [3, 1, 2]),
         {"a": [[role()]], "b": [WHOLE]},
     ),
     "the second candidate streams after the first was silent behind its role": Case(

@@ -87,7 +87,7 @@ async def test_a_text_has_the_asked_name_an_id_and_a_time(binding: Binding) -> N
     assert completion.created > 1_700_000_000
     assert context.receipt is not None
     assert response.served == context.receipt.served == Served(backend="b", model="b-model")
-    assert len(context.receipt.attempts) == 2
+    assert len(context.receipt.attempts) == 3
     assert context.receipt.usage == USAGE
     assert context.receipt.outcome == Outcome.OUTCOME_OK
 

@@ -36,7 +36,7 @@ from portico.v1.tools_pb2 import FunctionCall, FunctionDefinition, Tool, ToolCal
 from portico.v1.usage_pb2 import Usage, UsageSource
 from portico_core import usage
 from portico_core.usage import BEFORE_ANSWER, PER_MESSAGE
-from tests.core.cases import BROKEN
+from tests.core.cases import BROKEN, SILENT
 from tests.support.core import (
     BINDINGS,
     FOREVER,
@@ -308,7 +308,7 @@ async def test_a_stream_whose_caller_leaves_cost_what_was_delivered() -> None:
 async def test_what_delivers_nothing_has_no_usage() -> None:
     """Neither a failure before the first content nor a caller who leaves before it."""
     failed, left = CallContext(""), CallContext("")
-    upstream = Upstream([[role(), BROKEN], [role(), FOREVER]])
+    upstream = Upstream([[role(), SILENT], [role(), FOREVER]])
     async with direct(config({"a": upstream})) as gateway:
         with pytest.raises(GatewayError):
             assert [each async for each in gateway.stream(ask_stream(), failed)]

@@ -6,14 +6,14 @@ from typing import Final
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from portico.errors import GatewayError, internal, upstream_failed, upstream_silent
+from portico.errors import GatewayError, internal, upstream_failed, upstream_silent, upstream_unreachable
 
 _BROKE_OFF: Final = "The backend broke off in the middle of its answer."
 _NO_ANSWER: Final = "The backend closed the connection without an answer."
 
-# Which exception of the libraries says what; the first row that fits counts. The transport wraps most
-# of them in httpx's, some in the wrong ones, and keeps the original as the cause.
-_FAILURES: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
+# Which exceptions of the libraries say that there was no connection; the first row that fits counts. The
+# transport wraps most of them in httpx's, some in the wrong ones, and keeps the original as the cause.
+_UNREACHABLE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ((aiohttp.ClientConnectorDNSError,), "The backend's address cannot be resolved."),
     (
         (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
@@ -21,6 +21,10 @@ _FAILURES: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ),
     ((aiohttp.ClientSSLError, ssl.SSLError), "The backend's TLS handshake failed."),
     ((aiohttp.ClientConnectorError,), "The backend cannot be reached."),
+)
+
+# And which that there was one.
+_FAILED: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ((aiohttp.ClientResponseError, HttpProcessingError), "The backend's answer is not valid HTTP."),
     ((aiohttp.ClientPayloadError,), _BROKE_OFF),
     ((aiohttp.ClientConnectionError, OSError), _NO_ANSWER),
@@ -42,7 +46,10 @@ def failure(error: Exception, *, in_body: bool = False) -> GatewayError:
     detail = " ".join(f"{type(cause).__name__}: {cause}".split())
     if isinstance(cause, TimeoutError):
         return upstream_silent("The backend did not accept a connection in time.", detail)
-    for types, message in _FAILURES:
+    for types, message in _UNREACHABLE:
+        if isinstance(cause, types):
+            return upstream_unreachable(message, detail)
+    for types, message in _FAILED:
         if isinstance(cause, types):
             return upstream_failed(_BROKE_OFF if in_body and message is _NO_ANSWER else message, detail)
     return internal(detail)

@@ -1,0 +1,92 @@
+"""Which candidate is tried next, and after which pause: what a call goes through before its commit. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from portico.errors import GatewayError
+from portico_core.resilience.symptoms import Symptom, symptom
+from portico_core.routing import Candidate
+
+# Seconds of the first pause and of the longest one; each doubles the one before, less up to a half by chance.
+_FIRST: Final = 0.1
+_FIRST_WHEN_BUSY: Final = 0.5
+_LONGEST: Final = 5.0
+# Seconds that a backend may ask to be left alone for; for more the call goes elsewhere.
+_SHORT: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A try: of the candidate with this number, after so many seconds."""
+
+    number: int
+    pause: float = 0.0
+
+
+class Plan:
+    """The tries of one call, one after the other.
+
+    ``may_repeat`` takes one repeat from the budget; ``chance`` returns a number from 0 to 1.
+    """
+
+    def __init__(
+        self, candidates: Sequence[Candidate], may_repeat: Callable[[], bool], chance: Callable[[], float]
+    ) -> None:
+        self._candidates = candidates
+        self._may_repeat = may_repeat
+        self._chance = chance
+        self._now = 0
+        self._repeats = 0
+        self._error: GatewayError | None = None
+
+    @property
+    def error(self) -> GatewayError | None:
+        """What the caller is to hear where all tries failed.
+
+        The last failure; but that a later candidate lacks the model says nothing of what ailed the first.
+        """
+        return self._error
+
+    def after(self, error: GatewayError, patience: float) -> Step | None:
+        """Return what follows a failure of the current try. None: nothing; ``patience``: seconds left."""
+        sign = symptom(error)
+        if self._error is None or sign is not Symptom.MISSING:
+            self._error = error
+        return self._again(error, sign, patience) or self._elsewhere(sign, patience)
+
+    def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
+        pause = self._pause(error, sign)
+        wanted = error.retry_after
+        if self._repeats >= sign.cure.again or pause >= patience:
+            return None
+        if wanted is not None and wanted > _SHORT:
+            return None
+        if not self._may_repeat():
+            return None
+        self._repeats += 1
+        return Step(self._now, pause)
+
+    def _pause(self, error: GatewayError, sign: Symptom) -> float:
+        if error.retry_after is not None:
+            # All that were turned away together are not to come back together.
+            return error.retry_after + self._chance() * _FIRST
+        first = _FIRST_WHEN_BUSY if sign.cure.wait else _FIRST
+        return float(min(_LONGEST, first * 2**self._repeats) * (1 - self._chance() / 2))
+
+    def _elsewhere(self, sign: Symptom, patience: float) -> Step | None:
+        cure = sign.cure
+        if not cure.elsewhere or patience <= 0:
+            return None
+        context = self._candidates[self._now].context
+        for number in range(self._now + 1, len(self._candidates)):
+            if cure.larger and not _larger(self._candidates[number].context, context):
+                continue
+            self._now, self._repeats = number, 0
+            return Step(number)
+        return None
+
+
+def _larger(context: int | None, than: int | None) -> bool:
+    """Tell whether a candidate's context is known to be larger."""
+    return context is not None and than is not None and context > than
