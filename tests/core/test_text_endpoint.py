@@ -96,7 +96,7 @@ async def test_any_other_refusal_is_the_callers_to_hear(refused: Script, status:
             assert caught.value.http_status == status
         with pytest.raises(GatewayError):
             await ask_stream(gateway, CallContext(""))
-        assert paths(upstream) == [TEXT] * 3
+        assert set(paths(upstream)) == {TEXT}
 
 
 async def test_a_backend_without_chat_either_is_asked_anew() -> None:
@@ -130,7 +130,7 @@ async def test_each_backend_is_remembered_for_itself() -> None:
         assert await ask(gateway) == "by chat"
         lacking.serve(serving(text=BUSY, chat=BUSY))
         assert await ask(gateway) == "by text"
-        assert paths(lacking) == [TEXT, CHAT, CHAT]
+        assert paths(lacking) == [TEXT, CHAT, *[CHAT] * 3]
         assert paths(whole) == [TEXT]
 
 
