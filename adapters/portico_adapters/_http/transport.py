@@ -9,7 +9,7 @@ import functools
 import os
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
@@ -19,6 +19,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from portico_adapters._http.failures import never_written
 
@@ -109,11 +110,15 @@ def _session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=_tls())
     protocol: type[ResponseHandler] = _Protocol
     connector._factory = functools.partial(protocol, loop=asyncio.get_running_loop())
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("accept", "content-type", "user-agent"),
     )
+    # Else it would write %3A as a colon, and a path that was signed would be another one.
+    as_written: Callable[..., URL] = functools.partial(URL, encoded=True)
+    session._build_url = as_written  # type: ignore[method-assign]
+    return session
 
 
 @functools.cache
