@@ -46,7 +46,16 @@ class _Citation(Struct):
 
 
 BLOCKS: Final = Decoder(Block)
+_TEXT: Final = Decoder(str)
 _CITATIONS: Final = Decoder(_Citation)
+
+
+def arguments_of(block: Block) -> str:
+    """Return the input of a tool call as OpenAI's text of an object."""
+    written = bytes(block.input)
+    # Some servers of this dialect write the object as a text, as OpenAI does, or none where it is empty.
+    text = read(block.input, _TEXT) if written.startswith(b'"') else written.decode()
+    return text if text.strip() not in ("", "null") else "{}"
 
 
 def reasoning_detail(block: Block, index: int) -> dict[str, object]:

@@ -8,14 +8,14 @@ so may types of events and deltas that are not invented yet.
 from typing import Final
 
 from msgspec import Raw, Struct, ValidationError
-from msgspec.json import Decoder, encode
+from msgspec.json import Decoder, encode, format
 
 from portico.adapter import UpstreamCall
 from portico.v1.chunk_pb2 import Delta
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico_adapters.anthropic.answers import End, given, read, unreadable
-from portico_adapters.anthropic.blocks import BLOCKS, Carried, cited, reasoning_detail
+from portico_adapters.anthropic.blocks import BLOCKS, Carried, arguments_of, cited, reasoning_detail
 from portico_adapters.anthropic.chat_answer import knows_functions_alone
 from portico_adapters.anthropic.errors import error_in
 from portico_adapters.anthropic.open_block import OpenBlock
@@ -169,7 +169,7 @@ class ChatStream:
         extra: dict[str, object] = {}
         if whole.type == "tool_use" and not block.has_input:
             # A tool that takes nothing, or a server that tells all at the start.
-            self._called(block, into, FunctionCall(arguments=bytes(whole.input).decode()))
+            self._called(block, into, FunctionCall(arguments=arguments_of(whole)))
         elif whole.type in ("thinking", "redacted_thinking"):
             extra["reasoning_details"] = [reasoning_detail(whole, index)]
         elif whole.type == "text" and block.citations:
@@ -208,7 +208,8 @@ class ChatStream:
 def _read(event: bytes) -> _Event | None:
     """Return an event of a known type; None for the others, whatever they hold."""
     try:
-        told = _EVENTS.decode(event)
+        # What is carried must not break the lines of the stream that it goes into.
+        told = _EVENTS.decode(format(event, indent=-1) if b"\n" in event else event)
     except (ValidationError, RecursionError) as problem:
         if read(event, _TYPES).type in _READ:
             raise unreadable(str(problem)) from problem

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -38,14 +38,10 @@ _NO_MONEY: Final = re.compile(r"credit balance|usage limits|spend(ing)? limit", 
 _MODEL: Final = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
-class _Details(Struct):
-    error_code: str | None = None
-
-
 class _Told(Struct):
     type: str = ""
     message: str = ""
-    details: _Details | None = None
+    details: Any = None
 
 
 class _Body(Struct):
@@ -61,15 +57,23 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     plain = parse_error(status, body, headers, callers_key=callers_key)
     try:
         told = _BODY.decode(body).error
+        error = _error(status, told, callers_key, plain.code)
     except (ValueError, RecursionError):
-        plain.headers = for_callers(headers, time.time())
-        return plain
-    error = _error(status, told, callers_key, plain.code)
-    error.headers = for_callers(headers, time.time())
+        error = plain
+    # When to come back is the error's own affair.
+    kept = for_callers(headers, time.time())
+    error.headers = [header for header in kept if header.name.startswith("x-ratelimit-")]
+    error.detail = f"{error.detail} {_request_id(headers)}".strip()
     error.retry_after = plain.retry_after
     if error.retry_after is None and status == 429:
         error.retry_after = seconds_to_reset(headers, time.time())
     return error
+
+
+def _request_id(headers: Sequence[Header]) -> str:
+    """Return what Anthropic's support asks for, for the log."""
+    ids = (header.value.decode("latin-1") for header in headers if header.name == "request-id")
+    return next((f"[request-id {value}]" for value in ids), "")
 
 
 def error_in(data: bytes, *, callers_key: bool) -> GatewayError:
@@ -84,7 +88,8 @@ def error_in(data: bytes, *, callers_key: bool) -> GatewayError:
 def _error(status: int, told: _Told, callers_key: bool, plainly: str | None = None) -> GatewayError:
     """``plainly``: the code that any other server's words would mean."""
     meant, code, param = status, None, None
-    money = (told.details and told.details.error_code) or told.message
+    cause = told.details.get("error_code") if isinstance(told.details, dict) else None
+    money = cause if isinstance(cause, str) else told.message
     if status in (400, 403, 429) and _NO_MONEY.search(money.replace("_", " ")):
         meant = 402
     elif status in (400, 413) and (plainly == _LONG or _TOO_LONG.search(told.message)):

@@ -88,8 +88,8 @@ def _function(function: FunctionDefinition, where: str) -> Block:
         tool["description"] = function.description
     # OpenAI's functions may say nothing of what they take; the API wants an object.
     tool["input_schema"] = {"type": "object", **({} if schema else {"properties": {}}), **schema}
-    if function.HasField("strict"):
-        tool["strict"] = function.strict
+    if function.strict:
+        tool["strict"] = True
     return tool | members(function.extra_json, where)
 
 

@@ -95,6 +95,19 @@ def test_a_tools_input_may_come_with_its_start() -> None:
     assert choice.finish_reason == "tool_calls"
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [({}, "{}"), (None, "{}"), ("", "{}"), ('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a": 1}')],
+)
+def test_a_tools_input_is_the_text_of_an_object(given: Any, arguments: str) -> None:
+    """However a server writes it."""
+    block = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": given}
+    whole = completion_of(json.dumps({"content": [block]}).encode(), CALL)
+    begin = {"type": "content_block_start", "index": 0, "content_block": block}
+    for completion in (whole, assemble(translated(events(START, begin, STOP)))):
+        assert completion.choices[0].message.tool_calls[0].function.arguments == arguments
+
+
 def test_blocks_of_a_cut_off_call_are_carried_as_they_began() -> None:
     """The text of its input is no JSON; the call itself goes to the caller as it is."""
     block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
@@ -177,8 +190,18 @@ def test_nothing_counts_after_the_end() -> None:
     assert assemble(translated(wire)).choices[0].message.content == "Hi"
 
 
+def test_what_is_carried_stays_on_one_line() -> None:
+    """An event may have several; in the stream that the caller reads a line break would end it."""
+    block = {"type": "server_tool_use", "id": "s", "name": "n", "input": {"a": [1, 2]}}
+    event = {"type": "content_block_start", "index": 0, "content_block": block}
+    lines = json.dumps(event, indent=1).encode().replace(b"\n", b"\ndata: ")
+    (choice,) = assemble(translated(events(START) + b"data: %b\n\n" % lines + events(STOP))).choices
+    assert "\n" not in choice.message.extra_json
+    assert json.loads(choice.message.extra_json) == {"content_blocks": [block]}
+
+
 def test_a_long_stream_costs_no_square() -> None:
-    """A hundred thousand pieces of one block of thinking, and their sum at its end."""
+    """Thousands of pieces of one block of thinking, and their sum at its end."""
     begin = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}
     piece = events(delta(type="thinking_delta", thinking="word "))
     ended = events({"type": "content_block_stop", "index": 0}, END, STOP)
