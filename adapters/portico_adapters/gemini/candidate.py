@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Raw, to_builtins
-from msgspec.json import encode
+from msgspec.json import encode, format
 
 from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
 from portico.v1.message_pb2 import Annotation, AssistantAudio
@@ -101,6 +101,11 @@ class Turn:
         self._told: dict[str, Raw] = {}
         self.finished = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether neither text nor calls have come."""
+        return not self._texts and not self._calls
+
     def take(self, candidate: Candidate) -> Piece:
         """Return what a candidate of an event, or of the whole answer, brings."""
         piece = Piece()
@@ -153,7 +158,8 @@ class Turn:
     def _call(self, told: ToldCall, signature: str | None) -> Call:
         index = self._calls
         self._calls += 1
-        args = bytes(told.args).decode(errors="replace")
+        # Whole answers are written over many lines.
+        args = format(bytes(told.args), indent=-1).decode(errors="replace")
         extra = {"extra_content": {"google": {"thought_signature": signature}}}
         return Call(
             index=index,

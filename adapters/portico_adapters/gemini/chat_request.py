@@ -37,12 +37,7 @@ _SAMPLING: Final = (
     ("top_logprobs", "logprobs"),
 )
 
-_TIERS: Final[Mapping[str, str]] = {
-    "default": "standard",
-    "standard": "standard",
-    "flex": "flex",
-    "priority": "priority",
-}
+_TIERS: Final = ("flex", "priority")
 
 
 def chat_body(call: UpstreamCall) -> bytes:
@@ -80,8 +75,8 @@ def _wishes(call: UpstreamCall) -> dict[str, object]:
         wishes["tools"] = tools
     tier = call.params.service_tier
     if tier in _TIERS:
-        wishes["serviceTier"] = _TIERS[tier]
-    elif tier not in ("", "auto"):
+        wishes["serviceTier"] = tier
+    elif tier not in ("", "auto", "default"):
         call.unsupported(f"{tier} as service_tier", "service_tier")
     return wishes
 

@@ -26,7 +26,7 @@ class ChatStream:
         self._begun = False
         self._turns: dict[int, Turn] = {}
         self._blocked = False
-        #: The last one told: each is a total so far.
+        #: The last usage: each is a total so far. None: it has gone on, or there was none.
         self._counted: Counted | None = None
         #: The body has ended, and the answer with it.
         self.done = False
@@ -45,11 +45,13 @@ class ChatStream:
             self._blocked = True
             choice = into.chunks.add().choices.add(index=0, finish_reason="content_filter")
             if not self._turns:
-                choice.delta.role = "assistant"
+                choice.delta.role, choice.delta.content = "assistant", ""
             choice.extra_json = blocked_extra(blocked)
         for number, candidate in enumerate(answer.candidates or ()):
             index = number if candidate.index is None else candidate.index
             self._candidate(candidate, index, answer, into)
+        if into.chunks and self._finished and len(self._turns) >= self._call.params.n:
+            self._count(into.chunks[-1])
 
     def _begin(self, answer: Answer, into: StreamResponse) -> None:
         self._begun = True
@@ -76,7 +78,8 @@ class ChatStream:
         delta = choice.delta
         if new:
             delta.role = "assistant"
-        if piece.text:
+        if piece.text or (piece.finish_reason and turn.silent):
+            # As in a whole answer: a text that is empty is still one.
             delta.content = piece.text
         if piece.thoughts:
             delta.reasoning_content = piece.thoughts
@@ -108,8 +111,17 @@ class ChatStream:
 
     def _end(self, into: StreamResponse) -> None:
         """End the answer, unless part of it is missing."""
-        self.done = self._blocked or (
-            bool(self._turns) and all(turn.finished for turn in self._turns.values())
-        )
-        if self.done and self._counted and (usage := self._counted.usage()):
-            into.chunks.add(usage=usage)
+        self.done = self._finished
+        if self.done and self._counted:
+            self._count(into.chunks.add())
+
+    @property
+    def _finished(self) -> bool:
+        """Whether all candidates that have begun have told why they stopped."""
+        return self._blocked or (bool(self._turns) and all(turn.finished for turn in self._turns.values()))
+
+    def _count(self, chunk: ChatChunk) -> None:
+        """Tell the usage with a chunk."""
+        if self._counted and (usage := self._counted.usage()):
+            chunk.usage.CopyFrom(usage)
+            self._counted = None
