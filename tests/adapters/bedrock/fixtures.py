@@ -28,7 +28,10 @@ CALL: Final = UpstreamCall(
     request_id="req_1",
 )
 
-KEYS: Final = {"access_key_id": Secret("AKIDEXAMPLE"), "secret_access_key": Secret("wJalrXUtnFEMI")}
+KEYS: Final[dict[str, Any]] = {
+    "access_key_id": Secret("AKIDEXAMPLE"),
+    "secret_access_key": Secret("wJalrXUtnFEMI"),
+}
 
 
 def read(name: str) -> bytes:

@@ -28,7 +28,7 @@ from tests.adapters.bedrock.fixtures import CALL, KEYS, frames_of, read, setting
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a b+c~é"
 MODELS = [CALL.model, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", ARN]
-NO_KEYS = {"access_key_id": None, "secret_access_key": None}
+NO_KEYS: dict[str, Any] = {"access_key_id": None, "secret_access_key": None}
 
 
 @pytest.fixture(autouse=True)
