@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from msgspec import Raw, Struct
-from msgspec.json import Decoder
+from msgspec.json import Decoder, format
 
 from portico.errors import GatewayError, upstream_failed
 from portico_adapters.gemini.errors import error_in
@@ -141,8 +141,12 @@ def new_id(prefix: str, *named: object) -> str:
 
 
 def raws(values: Mapping[str, Raw]) -> dict[str, Raw]:
-    """Return those of ``values`` that say anything."""
-    return {name: value for name, value in values.items() if bytes(value) not in _EMPTY}
+    """Return those of ``values`` that say anything, in one line each: whole answers have many."""
+    return {
+        name: Raw(format(bytes(value), indent=-1))
+        for name, value in values.items()
+        if bytes(value) not in _EMPTY
+    }
 
 
 def carried(values: Mapping[str, object]) -> dict[str, object]:
