@@ -15,8 +15,9 @@ class Thinking(Enum):
 
     NEVER = "it cannot"
     BUDGET = "thinking.budget_tokens"
-    ADAPTIVE = "thinking.type adaptive, and output_config.effort"
-    ALWAYS = "as ADAPTIVE, and it cannot be switched off"
+    ADAPTIVE = "thinking.type adaptive, and output_config.effort; untold it does not think"
+    USUALLY = "as ADAPTIVE, but untold it does"
+    ALWAYS = "as ADAPTIVE, but it cannot be switched off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ _KNOWN: Final = tuple(
         (r"claude-(opus-4|4-opus)\b", 32_000, Thinking.BUDGET, True),
         (r"claude-(sonnet-4|4-sonnet)\b", 64_000, Thinking.BUDGET, True),
         (r"claude-(fable|mythos|opus-5[.-]5)", 128_000, Thinking.ALWAYS, False),
-        (r"claude-", 128_000, Thinking.ADAPTIVE, False),
+        (r"claude-", 128_000, Thinking.USUALLY, False),
         (r"", 8_192, Thinking.BUDGET, True),
     )
 )

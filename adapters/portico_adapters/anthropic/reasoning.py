@@ -55,7 +55,7 @@ def thinking_for(
 def _none(call: UpstreamCall, abilities: Abilities) -> dict[str, Block]:
     if abilities.thinking is Thinking.ALWAYS:
         call.unsupported("none as reasoning_effort", _EFFORT)
-    return {"thinking": {"type": "disabled"}} if abilities.thinking is Thinking.ADAPTIVE else {}
+    return {"thinking": {"type": "disabled"}} if abilities.thinking is Thinking.USUALLY else {}
 
 
 def sampling_for(call: UpstreamCall, *, takes_any: bool, thinks: bool) -> dict[str, float]:
