@@ -1,6 +1,5 @@
 """Whole answers of Cohere's POST /v2/chat as OpenAI's. Pure."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -78,7 +77,6 @@ def completion_of(body: bytes, call: UpstreamCall) -> ChatCompletion:
     return ChatCompletion(
         id=answer.id or answers.new_id("chatcmpl-", call),
         object="chat.completion",
-        created=int(time.time()),
         model=call.model,
         choices=[choice],
         usage=usage_of(answer.usage),

@@ -3,7 +3,6 @@
 The events of the API's "Streaming" guide, by their ``type``; those of other types are passed over.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -156,7 +155,6 @@ class ChatStream:
         self._begun = True
         into.header.id = event.id or answers.new_id("chatcmpl-", self._call)
         into.header.object = "chat.completion.chunk"
-        into.header.created = int(time.time())
         into.header.model = self._call.model
         into.chunks.add().choices.add(index=0).delta.role = "assistant"
 

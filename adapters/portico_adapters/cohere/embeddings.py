@@ -15,9 +15,9 @@ from portico_adapters.cohere.settings import CohereSettings
 from portico_adapters.cohere.usage import Tokens
 
 
-class _Vectors(Struct):
+class _Vectors(Struct, rename={"floats": "float"}):
     #: The one kind that is asked for; base64 is what the facade makes of it.
-    float: list[list[float]] | None = None
+    floats: list[list[float]] | None = None
 
 
 class _Meta(Struct):
@@ -47,7 +47,7 @@ def embed_body(call: EmbeddingCall, settings: CohereSettings) -> bytes:
 def embeddings_of(body: bytes, call: EmbeddingCall) -> EmbeddingList:
     """Read an answer; raise where it does not have a vector for each text."""
     answer = read(body, _EMBEDDED)
-    vectors = answer.embeddings.float or []
+    vectors = answer.embeddings.floats or []
     if len(vectors) != len(_texts(call)):
         raise upstream_failed("The backend did not embed every text.")
     billed = answer.meta.billed_units if answer.meta else None
