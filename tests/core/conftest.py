@@ -8,7 +8,10 @@ import uvloop
 
 from portico_core.resilience import plan
 
-_ON_BOTH_LOOPS = {"test_backend_over_http", "test_cancel", "test_chat", "test_server", "test_stream"}
+_ON_BOTH_LOOPS = {
+    *("test_backend_over_http", "test_cancel", "test_chat", "test_server", "test_stream"),
+    *("test_link_cancel", "test_link_credit", "test_link_ends", "test_link_hostile"),
+}
 
 
 def pytest_asyncio_loop_factories(

@@ -137,21 +137,6 @@ async def test_a_caller_that_does_not_read_is_not_read(gateway: FakeGateway) -> 
     assert asked < 20_000
 
 
-async def test_twenty_thousand_calls_at_once(gateway: FakeGateway) -> None:
-    """Those over the limit are refused, and the link serves on."""
-    gateway.on_stream = [asyncio.Event()]
-    async with linked(gateway) as there, caller(there.address) as link:
-        for start in range(1, 20_001, 1000):
-            await link.send(*[begin(number) for number in range(start, start + 1000)])
-        assert unpack((await link.end_of(20_000)).end.status).code == "overloaded"
-        await until(lambda: len(gateway.calls) == 16_384, "as many calls as may be")
-        gateway.on_stream = [text("token")]
-        await link.send(*[CallerFrame(call_id=number, cancel=True) for number in range(1, 101)])
-        await until(lambda: there.under_way == (0, 16_284), "the end of what was left")
-        await link.send(begin(20_001))
-        assert (await link.end_of(20_001)).end.status == b""
-
-
 @pytest.mark.parametrize("how", ["closes its half", "cancels", "sends what is no message"])
 async def test_a_caller_that_goes_ends_its_calls(how: str, gateway: FakeGateway) -> None:
     """Whichever way it goes."""
@@ -263,8 +248,13 @@ async def chats(context: Any) -> None:
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("script", [silent, closes, cancels, fails, chats])
-async def test_a_core_that_does_not_say_hello(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def greets(context: Any) -> None:
+    """Open a link and end it."""
+    await context.write(OpenResponse(frames=[HELLO]))
+
+
+@pytest.mark.parametrize("script", [silent, closes, cancels, fails, chats, greets])
+async def test_a_core_that_opens_no_links(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries go on at a calm pace, and calls go by RPC meanwhile."""
     monkeypatch.setattr("portico.link.links._PATIENCE", 0.3)
     gateway, core = FakeGateway(), Core(script)

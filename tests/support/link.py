@@ -25,7 +25,8 @@ from portico_core.link import LinkServicer
 from portico_core.service import GatewayServicer
 from tests.support.core import ask_stream
 
-PATIENCE: Final = 10.0
+#: Seconds. Two busy cores take their time.
+PATIENCE: Final = 30.0
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
-from typing import TypeAlias
+import logging
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from grpc import aio
 
@@ -12,6 +14,8 @@ from portico.link.outbox import Outbox
 from portico.link.pieces import pieces
 from portico.link.v1.link_pb2 import Begin, CallerFrame, Hello, Method, OpenRequest, OpenResponse
 from portico.status import core_unavailable
+
+_log: Final = logging.getLogger("portico.link")
 
 Stream: TypeAlias = "aio.StreamStreamCall[OpenRequest, OpenResponse]"
 
@@ -82,10 +86,18 @@ class Link:
             self._stream.cancel()
             for task in tasks:
                 task.cancel()
-            reasons = [repr(each) for each in await asyncio.gather(*tasks, return_exceptions=True) if each]
-            for exchange in self._calls.values():
-                exchange.fail(core_unavailable(f"the link to the core broke: {reasons}"))
-            self._calls.clear()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            if self._calls:
+                self._fail(ended)
+
+    def _fail(self, ended: Sequence[object]) -> None:
+        """Fail all calls; ``ended``: how each part of this link has."""
+        reasons = "; ".join(str(each) for each in ended if isinstance(each, Exception))
+        detail = f"a link to the core broke with {len(self._calls)} calls under way: {reasons}"
+        _log.warning(detail)
+        for exchange in self._calls.values():
+            exchange.fail(core_unavailable(detail))
+        self._calls.clear()
 
     async def _read(self) -> None:
         while isinstance(response := await self._stream.read(), OpenResponse):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -85,13 +86,14 @@ class Links:
             else:
                 if old is not None:
                     old.leave()
-                delay, old = _SOON, None
+                old, opened = None, time.monotonic()
                 try:
                     async with asyncio.timeout(link.max_age):
                         await link.left()
                 except TimeoutError:
                     old = link
                     continue
+                delay = _SOON if time.monotonic() - opened > _LATER else min(2 * delay, _LATER)
             # Not all facades at once when a core comes back.
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
 
@@ -113,6 +115,7 @@ class Links:
     async def _carry(self, link: Link, connection: contextlib.AsyncExitStack) -> None:
         async with connection:
             self._open.add(link)
+            _log.debug("a link to the core is open")
             try:
                 await link.run()
             finally:

@@ -1,0 +1,65 @@
+"""Many calls at once: spread over both links, whole, in order, and no more than a link takes."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from portico.gateway import CallContext
+from portico.link.v1.link_pb2 import CallerFrame
+from portico.status import unpack
+from portico.testing.gateway import FakeGateway
+from portico.v1.gateway_pb2 import StreamResponse
+from tests.support.core import ask_stream, contents, finish, text
+from tests.support.link import begin, caller, linked, until
+
+
+async def whole(stream: AsyncGenerator[StreamResponse, None]) -> list[StreamResponse]:
+    return [response async for response in stream]
+
+
+async def test_calls_spread_over_both_links() -> None:
+    """The next one goes where the fewest are under way."""
+    gateway = FakeGateway()
+    gateway.on_stream = [text("Hel"), asyncio.Event()]
+    async with linked(gateway) as there:
+        streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(100)]
+        await asyncio.gather(*map(anext, streams))
+        assert [link.in_flight for link in there.links._open] == [50, 50]
+        busy = next(iter(there.links._open))
+        gone = [stream for n, stream in enumerate(streams) if n % 2]
+        await asyncio.gather(*(stream.aclose() for stream in gone))
+        assert busy.in_flight in (0, 50)
+        more = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(50)]
+        await asyncio.gather(*map(anext, more))
+        assert [link.in_flight for link in there.links._open] == [50, 50]
+        await asyncio.gather(*(stream.aclose() for stream in (*streams, *more)))
+        await there.empty()
+
+
+async def test_two_thousand_streams_come_whole_and_in_order() -> None:
+    """Fifty tokens each, all at the same time."""
+    tokens = [f"{number} " for number in range(50)]
+    gateway = FakeGateway()
+    gateway.on_stream = [*map(text, tokens), finish()]
+    async with linked(gateway) as there:
+        streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(2000)]
+        for responses in await asyncio.gather(*map(whole, streams)):
+            assert contents(responses) == "".join(tokens)
+            assert len(responses) == 51
+        await there.empty()
+    assert len(gateway.calls) == 2000
+
+
+async def test_twenty_thousand_calls_at_once() -> None:
+    """Those over the limit are refused, and the link serves on."""
+    gateway = FakeGateway()
+    gateway.on_stream = [asyncio.Event()]
+    async with linked(gateway) as there, caller(there.address) as link:
+        for start in range(1, 20_001, 1000):
+            await link.send(*[begin(number) for number in range(start, start + 1000)])
+        assert unpack((await link.end_of(20_000)).end.status).code == "overloaded"
+        await until(lambda: len(gateway.calls) == 16_384, "as many calls as may be")
+        gateway.on_stream = [text("token")]
+        await link.send(*[CallerFrame(call_id=number, cancel=True) for number in range(1, 101)])
+        await until(lambda: there.under_way == (0, 16_284), "the end of what was left")
+        await link.send(begin(20_001))
+        assert (await link.end_of(20_001)).end.status == b""
