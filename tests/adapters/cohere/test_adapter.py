@@ -1,5 +1,6 @@
 """What goes to the API and comes back: keys, limits, pages of models; and what the settings refuse."""
 
+import json
 from contextlib import aclosing
 from typing import Any
 
@@ -35,11 +36,18 @@ async def test_calls_go_out_with_the_key_and_limits_come_back() -> None:
 
 async def test_models_are_listed_page_by_page() -> None:
     """Those that chat or embed, with what else is told of them."""
-    pages = (
-        b'{"models":[{"name":"command-a","endpoints":["chat"],"features":["a"]},{"name":"r","endpoints":["rerank"]}],'
-        + b'"next_page_token":"a/b"}',
-        b'{"models":[{"name":"embed-v4.0","endpoints":["embed"]},{"name":"mine"},{}],"next_page_token":""}',
-    )
+    first = {
+        "models": [
+            {"name": "command-a", "endpoints": ["chat"], "features": ["a"]},
+            {"name": "rerank-v3.5", "endpoints": ["rerank"]},
+        ],
+        "next_page_token": "a/b",
+    }
+    last = {
+        "models": [{"name": "embed-v4.0", "endpoints": ["embed"]}, {"name": "mine"}, {}],
+        "next_page_token": "",
+    }
+    pages = (json.dumps(page, separators=(",", ":")).encode() for page in (first, last))
     async with Upstream(*map(answer, pages)) as upstream:
         adapter = CohereAdapter("c", CohereSettings(url=Url(upstream.url)), Limits())
         models = await adapter.list_models(())
