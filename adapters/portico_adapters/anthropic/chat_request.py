@@ -14,7 +14,7 @@ from portico_adapters.anthropic.messages import conversation_of
 from portico_adapters.anthropic.parts import joined
 from portico_adapters.anthropic.reasoning import sampling_for, thinking_for
 from portico_adapters.anthropic.settings import AnthropicSettings
-from portico_adapters.anthropic.tools import forced, tools_of
+from portico_adapters.anthropic.tools import tools_of, unforced
 
 # A member that the API cannot honour -> its values that ask for nothing. What tells the backend nothing that
 # changes the answer (metadata, prompt_cache_…) is not in the table, and not sent either.
@@ -60,10 +60,7 @@ def chat_body(call: UpstreamCall, settings: AnthropicSettings, *, stream: bool) 
     wishes |= thinking
     wishes |= sampling_for(call, takes_any=settings.samples and abilities.samples, thinks=thinks)
     tools = tools_of(call)
-    if thinks and forced(tools.get("tool_choice")):
-        call.unsupported("tool_choice that makes the model call a tool beside reasoning", "tool_choice")
-        del tools["tool_choice"]
-    wishes |= tools
+    wishes |= unforced(tools, call) if thinks else tools
     if call.params.stop:
         wishes["stop_sequences"] = list(call.params.stop)
     ours = dict(thinking.get("output_config", {}))
@@ -75,7 +72,11 @@ def chat_body(call: UpstreamCall, settings: AnthropicSettings, *, stream: bool) 
     extra: dict[str, object] = dict(members(call.params.extra_json, "extra_json"))
     if ours and isinstance(raw := extra.get("output_config"), Raw):
         extra["output_config"] = {**ours, **members(bytes(raw), "output_config")}
-    fixed = {"model": call.model, "messages": turns, **({"stream": True} if stream else {})}
+    fixed: dict[str, object] = {"model": call.model, "messages": turns}
+    if stream:
+        fixed["stream"] = True
+    else:
+        extra.pop("stream", None)
     return encode({**fixed, **wishes, **extra, **fixed})
 
 

@@ -20,6 +20,10 @@ _WEB_SEARCH: Final[Block] = {"type": "web_search_20250305", "name": "web_search"
 _MODES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
 
 
+#: No two calls in one turn.
+_ALONE: Final = "disable_parallel_tool_use"
+
+
 class _Location(Struct):
     city: str | None = None
     country: str | None = None
@@ -56,18 +60,25 @@ def tools_of(call: UpstreamCall) -> dict[str, object]:
     choice: Block = _choice(asked, call) if given else {"type": "auto"}
     if asked.WhichOneof("choice") == "allowed_tools":
         names = _allowed(asked)
-        tools = [tool for tool in tools if tool["name"] in names]
+        tools = [tool for tool in tools if tool.get("name") in names]
     alone = legacy or (params.HasField("parallel_tool_calls") and not params.parallel_tool_calls)
     if alone and choice.get("type") != "none":
-        choice["disable_parallel_tool_use"] = True
+        choice[_ALONE] = True
     # Without tools the API refuses any choice, and "auto" is what it does anyway.
     idle = choice == {"type": "auto"} or (not tools and choice.get("type") in ("auto", "none"))
     return {**({"tools": tools} if tools else {}), **({} if idle else {"tool_choice": choice})}
 
 
-def forced(choice: object) -> bool:
-    """Whether a ``tool_choice`` makes the model call a tool, which it cannot while it thinks."""
-    return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+def unforced(tools: Mapping[str, object], call: UpstreamCall) -> dict[str, object]:
+    """Return the members for a model that thinks: it cannot be made to call a tool."""
+    choice = tools.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") not in ("any", "tool"):
+        return dict(tools)
+    call.unsupported("tool_choice that makes the model call a tool beside reasoning", "tool_choice")
+    kept = {name: value for name, value in tools.items() if name != "tool_choice"}
+    if _ALONE in choice:
+        kept["tool_choice"] = {"type": "auto", _ALONE: choice[_ALONE]}
+    return kept
 
 
 def _tool(tool: Tool, where: str, backend: str) -> Block:
@@ -75,10 +86,10 @@ def _tool(tool: Tool, where: str, backend: str) -> Block:
         return _function(tool.function, f"{where}.function") | members(tool.extra_json, where)
     if tool.HasField("custom") or not tool.extra_json:
         raise unsupported(f"tools of the type {tool.type}", f"{where}.type", backend)
-    # The API's own tools, such as web_search_20250305, as the caller writes them.
-    name = members(tool.extra_json, where).get("name")
-    own = {"name": decode(name)} if name is not None else {"name": tool.type}
-    return {"type": tool.type, **members(tool.extra_json, where), **own}
+    # The API's own tools, such as web_search_20250305, as the caller writes them; some have no name.
+    told = members(tool.extra_json, where)
+    named = {"name": decode(told["name"])} if "name" in told else {}
+    return {"type": tool.type, **told, **named}
 
 
 def _function(function: FunctionDefinition, where: str) -> Block:

@@ -258,3 +258,24 @@ def test_answers_come_back_as_they_were() -> None:
         sent["messages"][1]["content"]
         == json.loads((WIRE / "answers/web_search.json").read_bytes())["content"]
     )
+
+
+def test_native_tools_go_as_they_are() -> None:
+    """Also those that have no name."""
+    toolset = {"type": "mcp_toolset", "mcp_server_name": "a"}
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 1}
+    assert body_of(chat_call(tools=[toolset, search]))["tools"] == [toolset, search]
+
+
+def test_a_choice_that_is_dropped_keeps_its_calls_apart() -> None:
+    """What else it says still holds."""
+    call = chat_call(tools=[TOOL], tool_choice="required", parallel_tool_calls=False, reasoning_effort="low")
+    sent = body_of(replace(call, drop_unsupported=True))
+    assert sent["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+
+
+def test_own_members_do_not_change_model_messages_and_stream() -> None:
+    """Those are the gateway's."""
+    call = chat_call()
+    call.params.extra_json = '{"model":"x","messages":[],"stream":true,"top_k":1}'
+    assert body_of(call) == {"model": MODEL, "messages": [USER], "max_tokens": 64000, "top_k": 1}
