@@ -27,7 +27,7 @@ from portico_adapters.gemini.framing import StreamFraming
 from portico_adapters.gemini.models import models_of, page_query
 from portico_adapters.gemini.settings import GeminiSettings
 
-#: More pages than any list has: a server that names a next page for ever is not followed for ever.
+#: More pages than any list has: a server that always names a next one is not followed for ever.
 _PAGES: Final = 100
 
 _KINDS: Final = ("models", "tunedModels")
@@ -72,10 +72,11 @@ class GeminiAdapter:
         token: str | None = None
         for _ in range(_PAGES):
             body = await self._client.get(f"{self._root}/models{page_query(token)}", headers)
-            page, token = models_of(body, callers_key=self._callers_key)
+            page, following = models_of(body, callers_key=self._callers_key)
             models += page
-            if token is None:
+            if following in (None, token):
                 break
+            token = following
         return models
 
     async def aclose(self) -> None:

@@ -15,6 +15,8 @@ _VERSION: Final = re.compile(r"v\d+(alpha|beta)?\d*")
 _URL: Final = Url("https://generativelanguage.googleapis.com")
 _KEY_HEADER: Final = "x-goog-api-key"
 _BEARER: Final = re.compile(r"bearer\s+(\S+)", re.IGNORECASE)
+# What OpenAI's and other vendors' clients send, and this API does not know.
+_ELSEWHERE: Final = ("x-api-key", "api-key", "openai-organization", "openai-project")
 # How tokens of Google's OAuth begin; API keys do otherwise.
 _OAUTH: Final = ("ya29.", "eyJ")
 
@@ -49,11 +51,17 @@ class GeminiSettings(PassingSettings):
         Clients of OpenAI send it as bearer token, which here must be OAuth's.
         """
         passed = PassingSettings.passed(self, headers)
+        if not self.callers_key:
+            return passed
+        named = (header.value.decode(errors="replace") for header in headers if header.name == _KEY_HEADER)
+        key = next(named, "") or passed.get("x-api-key", "") or passed.get("api-key", "")
         bearer = _BEARER.fullmatch(passed.get("authorization", ""))
         if bearer and not bearer[1].startswith(_OAUTH):
+            key = key or bearer[1]
             del passed["authorization"]
-            passed[_KEY_HEADER] = bearer[1]
-        return passed
+        for name in _ELSEWHERE:
+            passed.pop(name, None)
+        return passed | ({_KEY_HEADER: key} if sendable(key) else {})
 
 
 def check_root(url: str, such_as: str) -> None:

@@ -27,7 +27,7 @@ from portico_adapters.vertex.models import models_of
 from portico_adapters.vertex.settings import VertexSettings
 from portico_adapters.vertex.tokens import ServiceAccount
 
-#: More pages than any list has: a server that names a next page for ever is not followed for ever.
+#: More pages than any list has: a server that always names a next one is not followed for ever.
 _PAGES: Final = 100
 
 #: The list of models is served by this version alone.
@@ -77,10 +77,11 @@ class VertexAdapter:
         charged = {"x-goog-user-project": self._project, **self._token()}
         for _ in range(_PAGES):
             body = await self._client.get(f"{_LIST}{page_query(token)}", headers, charged)
-            page, token = models_of(body, callers_key=self._callers_key)
+            page, following = models_of(body, callers_key=self._callers_key)
             models += page
-            if token is None:
+            if following in (None, token):
                 break
+            token = following
         return models
 
     async def aclose(self) -> None:
