@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from portico.errors import GatewayError, unsupported
+from portico.errors import unsupported
 from portico.v1.message_pb2 import ChatMessage, ContentPart, FilePart
 from portico_adapters._json import members
 from portico_adapters._media import Media, inline
@@ -96,7 +96,7 @@ def _source(file: FilePart, where: str, backend: str) -> Block:
     if kind == _PDF or kind.startswith("image/"):
         return _base64(Media(kind, media.data))
     if kind.startswith("text/") or kind in _TEXT_TYPES:
-        return {"type": "text", "media_type": "text/plain", "data": _decoded(media.data, where)}
+        return {"type": "text", "media_type": "text/plain", "data": _decoded(media.data, where, backend)}
     raise unsupported(f"files of the type {kind or 'that nobody tells'}", f"{where}.file_data", backend)
 
 
@@ -107,15 +107,12 @@ def _guessed(file: FilePart) -> str:
     return "text/plain" if name.endswith(_TEXT_NAMES) else ""
 
 
-def _decoded(data: str, where: str) -> str:
+def _decoded(data: str, where: str, backend: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, ValueError):
-        raise _no_text(where) from None
-
-
-def _no_text(where: str) -> GatewayError:
-    return unsupported("text files that are not base64 of UTF-8", f"{where}.file_data")
+        what = "text files that are not base64 of UTF-8"
+        raise unsupported(what, f"{where}.file_data", backend) from None
 
 
 def _base64(media: Media) -> Block:
