@@ -1,4 +1,4 @@
-"""AWS Bedrock's own API: Converse and ConverseStream, and its lists of models.
+"""AWS Bedrock's own API: Converse and ConverseStream, embeddings, and its lists of models.
 
 Signatures and the framing of streams are botocore's; the requests go over the adapters' own client. botocore
 is loaded with the first call. The translation is pure and stands beside this file.
@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
-from portico.adapter import Limits, UpstreamCall
-from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from portico.adapter import EmbeddingCall, Limits, UpstreamCall
+from portico.v1.gateway_pb2 import ChatResponse, EmbedResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._translation import Translation
@@ -20,6 +20,7 @@ from portico_adapters._upstream import UpstreamClient
 from portico_adapters.bedrock.chat_answer import completion_of
 from portico_adapters.bedrock.chat_request import chat_body
 from portico_adapters.bedrock.chat_stream import ChatStream
+from portico_adapters.bedrock.embeddings import COUNT_HEADER, embed_bodies, embeddings_of
 from portico_adapters.bedrock.errors import error_of
 from portico_adapters.bedrock.models import MODELS_PATH, models_of, profiles_of, profiles_path
 from portico_adapters.bedrock.settings import BedrockSettings
@@ -33,7 +34,9 @@ _JSON: Final = {"content-type": "application/json"}
 
 
 class BedrockAdapter:
-    """Speaks POST /model/{id}/converse and /converse-stream, GET /foundation-models and /inference-profiles.
+    """Speaks POST /model/{id}/converse, /converse-stream and /invoke (for embeddings alone).
+
+    Models are listed by GET /foundation-models and /inference-profiles.
 
     AWS sees the gateway's signature or API key, or the caller's key where the settings say so.
     """
@@ -48,6 +51,7 @@ class BedrockAdapter:
             limits=limits,
             error_of=partial(error_of, callers_key=settings.callers_key),
             headers=headers,
+            for_callers=("retry-after", COUNT_HEADER),
         )
         self._runtime = client(settings.runtime_url)
         same = settings.control_url == settings.runtime_url
@@ -75,6 +79,14 @@ class BedrockAdapter:
         async with aclosing(messages):
             async for message in messages:
                 yield message
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        path, answers = _path(call.model, "invoke"), []
+        for body in embed_bodies(call):
+            proof = await self._proof("POST", self._settings.runtime_url + path, body)
+            answers.append(await self._runtime.answer(path, call, body, proof))
+        headers = [header for header in answers[-1][1] if header.name != COUNT_HEADER]
+        return EmbedResponse(embeddings=embeddings_of(answers, call), headers=headers)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         found = models_of(await self._get(MODELS_PATH, headers))

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from portico.adapter import Adapter, Limits
+from portico.adapter import Adapter, EmbeddingCall, Limits
 from portico.testing.contract import Exchange
+from portico.testing.optional_contract import EmbedsContract
 from portico.testing.upstream_contract import UpstreamContract
+from portico.v1.completions_pb2 import TextInput, TextList
+from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico_adapters.bedrock import BedrockAdapter, chat_answer, chat_stream
 from tests.adapters.bedrock.fixtures import ANSWERS, CALL, frames_of, read, settings_for
 
@@ -25,10 +28,20 @@ def _exchange(name: str) -> Exchange:
     return Exchange(CALL, name, read(f"{name}.json"), frames_of(name), stream_type=stream_type)
 
 
-class TestBedrock(UpstreamContract):
+_VECTORS = Exchange(
+    EmbeddingCall(
+        EmbeddingParams(input=TextInput(texts=TextList(values=["a", "b"]))), "amazon.titan-embed-text-v2:0"
+    ),
+    "vectors",
+    b'{"embedding":[0.5,-1],"inputTextTokenCount":2}',
+)
+
+
+class TestBedrock(UpstreamContract, EmbedsContract):
     """With every pair of answers below wire/ that has counts."""
 
     exchanges = tuple(_exchange(name) for name in ("text", *ANSWERS) if b"usage" in read(f"{name}.json"))
+    embeddings = (_VECTORS,)
     models = json.dumps(
         {"modelSummaries": [{"modelId": "amazon.nova-lite-v1:0"}], "inferenceProfileSummaries": []}
     ).encode()

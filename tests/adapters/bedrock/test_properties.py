@@ -251,13 +251,13 @@ HOLDS: dict[Any, tuple[Any, ...]] = {
 @pytest.mark.parametrize("holds", HOLDS, ids=lambda holds: holds.__name__)
 def test_it_holds(holds: Any) -> None:
     """For some examples."""
-    check: Any = brief(given(*HOLDS[holds])(holds))
-    check()
+    examples: Any = given(*HOLDS[holds])
+    brief(examples(holds))()
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("holds", HOLDS, ids=lambda holds: holds.__name__)
 def test_it_holds_for_many(holds: Any) -> None:
     """For 20,000 examples each."""
-    check: Any = thorough(given(*HOLDS[holds])(holds))
-    check()
+    examples: Any = given(*HOLDS[holds])
+    thorough(examples(holds))()
