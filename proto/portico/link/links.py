@@ -30,6 +30,9 @@ _COUNT: Final = 2
 # A connection of its own for each link: what one of them has lost is sent again without the others.
 _APART: Final = ("grpc.use_local_subchannel_pool", 1)
 
+# Bytes on their way: all streams of a link share them, and credits hold back what its reader leaves.
+_WIDE: Final = ("grpc.http2.lookahead_bytes", 1024 * 1024)
+
 _UNKNOWN: Final = grpc.StatusCode.UNIMPLEMENTED
 
 # Seconds until the next try: the first, and the longest.
@@ -103,7 +106,7 @@ class Links:
         Raise AioRpcError or GatewayError where it does not open.
         """
         async with contextlib.AsyncExitStack() as stack:
-            options = [*options_for(self._target), _APART]
+            options = [*options_for(self._target), _APART, _WIDE]
             channel = await stack.enter_async_context(aio.insecure_channel(self._target, options))
             stub: LinkServiceAsyncStub = LinkServiceStub(channel)
             stream = stub.Open(wait_for_ready=True)
