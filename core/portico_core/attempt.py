@@ -38,6 +38,7 @@ class Attempt:
         self.call = call
         self.backend = backend
         self.candidate = candidate
+        self.standing = backend.standings.of(candidate.model)
         self.served = Served(backend=candidate.backend, model=candidate.model)
         #: Its answer, or the first content of it, has come: no other candidate may take over.
         self.committed = False
@@ -76,10 +77,13 @@ class Attempt:
         self.served.dropped.extend(each[:_LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
         self.call.served = self.served
         self.call.first_content_ms = self.call.elapsed_ms()
-        self.backend.answered((monotonic() - self._started) * 1000)
+        taken = (monotonic() - self._started) * 1000
+        self.backend.answered(taken)
+        self.standing.answered(taken)
 
     def __enter__(self) -> None:
         self.backend.began()
+        self.standing.began()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,6 +92,7 @@ class Attempt:
         failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
+        self.standing.ended(failure)
         self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
         self.failure = failure
         if failure is None:

@@ -9,6 +9,7 @@ from portico.v1.status_pb2 import BackendStatus
 from portico_core import config
 from portico_core.redaction import redact, secrets_in
 from portico_core.resilience.budget import Budget
+from portico_core.standing import Standings
 
 # Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING = 0.2
@@ -26,6 +27,7 @@ class Backend:
         self.adapter: Adapter = settings.adapter(
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
+        self.standings = Standings()
         #: How much may be tried again here.
         self.budget = Budget()
         self._secrets = secrets_in(settings.settings)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from portico.errors import QUOTA, ErrorClass, GatewayError
+from portico.errors import QUOTA, UNKNOWN_URL, ErrorClass, GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ _BY_CODE: Final = {
     "context_length_exceeded": Symptom.TOO_LONG,
     "content_filter": Symptom.REFUSED,
     "model_not_found": Symptom.MISSING,
+    UNKNOWN_URL: Symptom.MISSING,
     "not_supported": Symptom.MISSING,
     QUOTA: Symptom.KEY,
     "upstream_timeout": Symptom.SILENT,
