@@ -92,7 +92,7 @@ class Attempt:
         failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
-        self.standing.ended(failure)
+        self.standing.ended()
         self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
         self.failure = failure
         if failure is None:

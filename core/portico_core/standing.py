@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from portico.errors import GatewayError
-
 # Weight of the newest time in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING: Final = 0.2
 
@@ -31,8 +29,8 @@ class Standing:
         before = milliseconds if self.first_content_ms is None else self.first_content_ms
         self.first_content_ms = before + _SMOOTHING * (milliseconds - before)
 
-    def ended(self, failure: GatewayError | None) -> None:
-        """Note an attempt that is over. None: it did not fail, or its caller left."""
+    def ended(self) -> None:
+        """Note an attempt that is over."""
         self.in_flight -= 1
 
 
