@@ -12,7 +12,7 @@ F = TypeVar("F", CallerFrame, CoreFrame)
 # One message of the stream, in bytes of pieces: what is longer lets others in between. In frames: a frame
 # without a piece is small, but the beginning of a call may have long keys, and gRPC bounds the message.
 _MESSAGE: Final = 64 * 1024
-_FRAMES: Final = 256
+_FRAMES: Final = 512
 
 # Bytes that may wait before those who can wait do so: the other end has stopped reading.
 _FULL: Final = 8 * 1024 * 1024

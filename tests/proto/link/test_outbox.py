@@ -71,7 +71,7 @@ async def test_all_that_waits_goes_in_one_message() -> None:
         for call_id in range(1000):
             put(outbox, Lane(), call_id, b"token")
         await written.until(lambda: len(written.frames) == 1000)
-    assert [len(message) for message in written.messages] == [256, 256, 256, 232]
+    assert [len(message) for message in written.messages] == [512, 488]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40_000)), max_size=30))
