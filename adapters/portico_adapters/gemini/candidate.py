@@ -150,8 +150,7 @@ class Turn:
                 return
             self._detail += 1
             detail = Detail("reasoning.encrypted", data=part.thought_signature)
-            if part.text:
-                detail.start, detail.end = self._length, self._length + len(part.text)
+            detail.start, detail.end = self._length, self._length + len(part.text or "")
         detail.format, detail.index = FORMAT, self._detail
         piece.details.append(detail)
 

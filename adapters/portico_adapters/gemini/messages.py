@@ -50,11 +50,11 @@ def conversation_of(messages: Sequence[ChatMessage], backend: str, *, dummy: boo
         if message.role in _SYSTEM:
             made.system += _content(message, where, backend)
         elif message.role == "user":
-            turns.add("user", "user", _content(message, where, backend))
+            turns.add("user", _content(message, where, backend))
         elif message.role == "assistant":
             called |= {call.id: call.function.name for call in message.tool_calls}
             turns.called([call.id for call in message.tool_calls])
-            turns.add("model", "model", _said(message, where, backend, dummy))
+            turns.add("model", _said(message, where, backend, dummy))
         elif message.role in _RESULT:
             turns.result(_result(message, where, backend, called), message.tool_call_id)
         else:
@@ -68,37 +68,37 @@ class _Turns:
 
     def __init__(self, contents: list[dict[str, object]]) -> None:
         self._contents = contents
-        self._kind = ""
+        self._role = ""
         self._parts: Parts = []
         #: Ids of the calls that the results now belong to.
         self._calls: list[str] = []
         self._results: list[tuple[int, dict[str, object]]] = []
 
-    def add(self, kind: str, role: str, parts: Parts) -> None:
-        if kind != self._kind:
-            self.close()
+    def add(self, role: str, parts: Parts) -> None:
         if not parts:
+            # It says nothing, and so parts no turns.
             return
-        if kind != self._kind:
-            self._kind, self._parts = kind, []
+        if role != self._role:
+            self.close()
+            self._role, self._parts = role, []
             self._contents.append({"role": role, "parts": self._parts})
         self._parts += parts
 
     def called(self, ids: list[str]) -> None:
         """Note the calls of a turn of the model."""
-        if self._kind != "model":
+        if self._role != "model":
             self._calls = []
         self._calls += ids
 
     def result(self, part: dict[str, object], call_id: str) -> None:
         """Add a result to those of the same turn."""
-        self._kind = ""
+        self._role = ""
         place = self._calls.index(call_id) if call_id in self._calls else len(self._calls)
         self._results.append((place, part))
 
     def close(self) -> None:
         """End the turn that is open."""
-        self._kind = ""
+        self._role = ""
         if self._results:
             in_order = sorted(self._results, key=lambda result: result[0])
             self._contents.append({"role": "user", "parts": [part for _, part in in_order]})

@@ -1,8 +1,8 @@
 """Thoughts and their signatures on the way to clients and back, as ``reasoning_details``. Pure.
 
 A signature must go back on the part that it came on. A thought's stands in its ``reasoning.text``. That of
-another part travels as ``reasoning.encrypted``; where it came on a text, ``start`` and ``end`` say which
-characters of the message's content that was. Signatures of tool calls travel in the calls themselves.
+another part travels as ``reasoning.encrypted``; ``start`` and ``end`` say which characters of the message's
+content it came on, which may be none. Signatures of tool calls travel in the calls themselves.
 """
 
 from collections.abc import Sequence
@@ -79,8 +79,8 @@ def text_parts(text: str, details: Sequence[Detail]) -> list[dict[str, object]]:
             continue
         start, end = detail.start, detail.end
         if start is None or end is None or not at <= start <= end <= len(text):
-            # It came on an empty part, or the text is not the one that was signed.
-            start = end = len(text)
+            # The text is not the one that was signed.
+            start = end = at
         if at < start:
             parts.append({"text": text[at:start]})
         parts.append({"text": text[start:end], **signed(detail.data)})
