@@ -32,12 +32,21 @@ class _Input(Struct):
     input: str | None = None
 
 
+class _Source(Struct):
+    bytes: str = ""
+
+
+class _Image(Struct):
+    source: _Source | None = None
+
+
 class _Delta(Struct):
     text: str | None = None
     toolUse: _Input | None = None  # noqa: N815
     toolResult: list[Raw] | None = None  # noqa: N815
     reasoningContent: _Reasoning | None = None  # noqa: N815
     citation: Raw = NULL
+    image: _Image | None = None
 
 
 class _Event(Ended):
@@ -137,6 +146,8 @@ class ChatStream:
             self._think(block, thought, into)
         if delta.citation != NULL:
             block.citations.append(delta.citation)
+        if delta.image and delta.image.source and delta.image.source.bytes:
+            block.images.append(delta.image.source.bytes)
         block.results += delta.toolResult or ()
 
     def _think(self, block: OpenBlock, thought: _Reasoning, into: StreamResponse) -> None:

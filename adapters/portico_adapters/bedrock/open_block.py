@@ -21,6 +21,7 @@ class OpenBlock:
         self.signatures: list[str] = []
         self.redacted: list[str] = []
         self.inputs: list[str] = []
+        self.images: list[str] = []
         self.citations: list[Raw] = []
         #: Of the result of a tool that Bedrock ran.
         self.results: list[Raw] = []
@@ -28,16 +29,15 @@ class OpenBlock:
         self.number: int | None = None
 
     def raw(self) -> Raw | None:
-        """Return the block as a whole answer has it. None: nothing came."""
+        """Return the block as a whole answer has it; raise 502 where it has no base64. None: nothing came."""
         if "toolUse" in self.begun:
             return _encoded("toolUse", {**self.begun["toolUse"], "input": self._input()})
         if "toolResult" in self.begun:
             return _encoded("toolResult", {**self.begun["toolResult"], "content": self.results})
+        if "image" in self.begun:
+            return _encoded("image", {**self.begun["image"], "source": {"bytes": _joined(self.images)}})
         if self.redacted:
-            try:
-                return _encoded("reasoningContent", {"redactedContent": joined_base64(self.redacted)})
-            except ValueError as problem:
-                raise unreadable(str(problem)) from problem
+            return _encoded("reasoningContent", {"redactedContent": _joined(self.redacted)})
         if self.thoughts or self.signatures:
             text = {"text": "".join(self.thoughts)}
             signed = {"signature": "".join(self.signatures)} if self.signatures else {}
@@ -55,6 +55,13 @@ class OpenBlock:
         except (ValueError, RecursionError):
             # The model wrote it. A caller's tool call has it as text; a block holds JSON.
             return Raw(encode(text))
+
+
+def _joined(pieces: list[str]) -> str:
+    try:
+        return joined_base64(pieces)
+    except ValueError as problem:
+        raise unreadable(str(problem)) from problem
 
 
 def _encoded(member: str, value: object) -> Raw:
