@@ -1,6 +1,7 @@
 """boto3, AWS's official SDK, as judge of Bedrock."""
 
 import functools
+import json
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, Final
@@ -146,4 +147,15 @@ def _failed(response: Any) -> Outcome:
     return failed(status, "context_length_exceeded" if "Input Tokens Exceeded" in message else None)
 
 
-_CALLS: Final = {Kind.CHAT: _chat}
+def _embed(client: Any, case: Case) -> Outcome:
+    answer = client.invoke_model(modelId=MODEL, body=b"{}")
+    # The SDK leaves the body to its users: each model has its own.
+    told = json.loads(answer["body"].read())
+    found = told.get("embeddings", [told.get("embedding")])
+    vectors = found["float"] if isinstance(found, dict) else found
+    bare = [vector["embedding"] if isinstance(vector, dict) else vector for vector in vectors]
+    count = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-bedrock-input-token-count"])
+    return Outcome(usage=Usage(count), vectors=tuple(map(tuple, bare)))
+
+
+_CALLS: Final = {Kind.CHAT: _chat, Kind.EMBEDDINGS: _embed}

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar
+from urllib.parse import unquote
 
-from portico.adapter import Adapter, Limits
+from portico.adapter import Adapter, EmbeddingCall, Limits
+from portico.config import Url
 from portico.secret import Secret
+from portico.v1.gateway_pb2 import EmbedResponse
 from portico_adapters.anthropic import AnthropicAdapter
 from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.azure import AzureAdapter, AzureSettings
@@ -169,15 +172,44 @@ def _in_the_making() -> Provider:
     return Provider(not_served={"": "an adapter in the making"})
 
 
+def _bedrock_settings(url: str) -> BedrockSettings:
+    keys = Secret("key"), Secret("secret")
+    return BedrockSettings(region="us-east-1", url=Url(url), access_key_id=keys[0], secret_access_key=keys[1])
+
+
 def _bedrock_adapter(url: str, _: Case) -> Adapter:
-    settings = BedrockSettings(
-        region="us-east-1", url=url, access_key_id=Secret("key"), secret_access_key=Secret("secret")
-    )
-    return BedrockAdapter("recorded", settings, Limits())
+    return BedrockAdapter("recorded", _bedrock_settings(url), Limits())
 
 
 _BEDROCK: Final = Provider(
     {r"/converse(-stream)?$": Kind.CHAT}, {}, _bedrock_adapter, bedrock_sdk.judge, "boto3"
+)
+
+
+class _Embedding(BedrockAdapter):
+    """Calls the model of a case: its name tells the adapter how it is asked."""
+
+    model: str
+
+    async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
+        return await super().embed(replace(call, model=self.model))
+
+
+def _embedding_adapter(url: str, case: Case) -> Adapter:
+    adapter = _Embedding("recorded", _bedrock_settings(url), Limits())
+    adapter.model = unquote(case.path.split("/")[2])
+    return adapter
+
+
+_BEDROCK_INVOKE: Final = Provider(
+    {r"embed[^/]*/invoke$": Kind.EMBEDDINGS},
+    {
+        r"^(?!.*embed).*/invoke(-with-response-stream)?$": "models' own APIs, in place of which Converse is called",
+        "/count-tokens$": "counts of a prompt's tokens",
+    },
+    _embedding_adapter,
+    bedrock_sdk.judge,
+    "boto3",
 )
 
 
@@ -187,12 +219,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "anthropic": _ANTHROPIC,
     "azure": _AZURE,
     "bedrock-converse": _BEDROCK,
-    "bedrock-invoke": Provider(
-        not_served={
-            r"/invoke(-with-response-stream)?$": "each model's own API",
-            "/count-tokens$": "counts of tokens",
-        }
-    ),
+    "bedrock-invoke": _BEDROCK_INVOKE,
     "bedrock-mantle": _openai(),
     "cerebras": _openai(
         judge=partial(openai_sdk.judge, connect=openai_sdk.connect_cerebras), by="cerebras-cloud-sdk"
