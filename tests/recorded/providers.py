@@ -17,10 +17,20 @@ from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.azure import AzureAdapter, AzureSettings
 from portico_adapters.bedrock import BedrockAdapter
 from portico_adapters.bedrock.settings import BedrockSettings
+from portico_adapters.cohere import CohereAdapter
+from portico_adapters.cohere.settings import CohereSettings
 from portico_adapters.ollama import OllamaAdapter
 from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
-from tests.recorded import anthropic_sdk, azure_sdk, bedrock_sdk, mistral_sdk, ollama_sdk, openai_sdk
+from tests.recorded import (
+    anthropic_sdk,
+    azure_sdk,
+    bedrock_sdk,
+    cohere_sdk,
+    mistral_sdk,
+    ollama_sdk,
+    openai_sdk,
+)
 from tests.recorded.kinds import Kind
 from tests.recorded.outcome import Outcome
 from tests.support.corpus import Case
@@ -164,8 +174,13 @@ def _and_messages(row: Provider) -> Provider:
     )
 
 
-def _in_the_making() -> Provider:
-    return Provider(not_served={"": "an adapter in the making"})
+_COHERE: Final = Provider(
+    {r"^/v2/chat$": Kind.CHAT, r"^/v2/embed$": Kind.EMBEDDINGS, r"^/v1/models$": Kind.MODELS},
+    {r"^/v1/chat$": "the older API, which /v2/chat replaced", r"^/v1/rerank$": "reranking"},
+    lambda url, _: CohereAdapter("recorded", CohereSettings(url=Url(url)), Limits()),
+    cohere_sdk.judge,
+    "cohere",
+)
 
 
 def _in_the_making() -> Provider:
@@ -210,6 +225,46 @@ _BEDROCK_INVOKE: Final = Provider(
     _embedding_adapter,
     bedrock_sdk.judge,
     "boto3",
+)
+
+
+_INTERACTIONS: Final = "interactions, which keep their state at Google"
+_GOOGLE_CHAT: Final = {r":(streamG|g)enerateContent$": Kind.CHAT}
+_GOOGLE_OTHERS: Final = {
+    ":countTokens$": "counts of a prompt's tokens",
+    "/cachedContents/": "care of cached prompts",
+    "/interactions$": _INTERACTIONS,
+}
+
+
+def _gemini_adapter(url: str, _: Case) -> Adapter:
+    return GeminiAdapter("recorded", GeminiSettings(url=Url(url), api_key=Secret("k")), Limits())
+
+
+def _vertex_adapter(url: str, _: Case) -> Adapter:
+    settings = VertexSettings(
+        url=Url(url),
+        project=gemini_sdk.PROJECT,
+        location=gemini_sdk.LOCATION,
+        access_token=Secret("t"),
+    )
+    return VertexAdapter("recorded", settings, Limits())
+
+
+_GEMINI: Final = Provider(
+    # Of one case only the answer was recorded.
+    {**_GOOGLE_CHAT, "^$": Kind.CHAT, ":batchEmbedContents$": Kind.EMBEDDINGS, "/models$": Kind.MODELS},
+    _GOOGLE_OTHERS,
+    _gemini_adapter,
+    gemini_sdk.judge,
+    "google-genai",
+)
+_VERTEX: Final = Provider(
+    {**_GOOGLE_CHAT, ":predict$": Kind.EMBEDDINGS, "/models$": Kind.MODELS},
+    _GOOGLE_OTHERS,
+    _vertex_adapter,
+    gemini_sdk.judge_vertex,
+    "google-genai",
 )
 
 
