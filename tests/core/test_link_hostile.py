@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from portico.status import unpack
 from portico.testing.gateway import FakeGateway
 from portico_core.link_call import CREDIT
 from tests.support.core import answer, ask, ask_stream, text
-from tests.support.link import Core, begin, caller, clean, linked, server, socket_path, until
+from tests.support.link import PATIENCE, Core, begin, caller, clean, linked, server, socket_path, until
 
 # --- callers
 
@@ -51,10 +52,6 @@ HOSTILE: dict[str, list[CallerFrame]] = {
         *[CallerFrame(call_id=1, begin=begin(1).begin, data=b"x" * PIECE, more=True)] * 100,
         CallerFrame(call_id=1, cancel=True),
     ],
-    "odd timeouts": [
-        begin(number, timeout_seconds=seconds)
-        for number, seconds in enumerate((math.nan, math.inf, -math.inf, -1, 1e300), 1)
-    ],
 }
 
 
@@ -66,6 +63,32 @@ async def test_odd_frames_harm_nobody(what: str, gateway: FakeGateway) -> None:
         await link.send(begin(1000))
         assert (await link.end_of(1000)).end.status == b""
         await there.empty()
+
+
+async def test_timeouts_that_are_none_are_not_believed(gateway: FakeGateway) -> None:
+    """Timers of a loop are kept in order, which what is not a number would spoil for all."""
+    timeouts = (math.nan, -math.inf, -1, math.inf, 1e300)
+    async with linked(gateway) as there, caller(there.address) as link:
+        for number, seconds in enumerate(timeouts, 1):
+            await link.send(begin(number, timeout_seconds=seconds))
+            assert (await link.end_of(number)).end.status == b""
+    deadlines = [call.context.deadline or 0 for call in gateway.calls]
+    now = time.monotonic()
+    assert all(now - 60 < deadline <= now for deadline in deadlines[:3])
+    assert all(now + 3600 < deadline < math.inf for deadline in deadlines[3:])
+
+
+async def test_credit_for_what_was_not_sent_counts_for_nothing(gateway: FakeGateway) -> None:
+    """No caller makes the core keep more for it than any other."""
+    gateway.on_stream = [text("x" * 1000)] * 10_000
+    async with linked(gateway) as there, caller(there.address) as link:
+        await link.send(begin(1), *[CallerFrame(call_id=1, credit=2**32 - 1)] * 100)
+        await until(lambda: any(each._calls for each in there.servicer._links), "the call")
+        (call,) = [call for each in there.servicer._links for call in each._calls.values()]
+        await until(lambda: call._waiter is not None, "a wait for credit")
+        await link.send(*[CallerFrame(call_id=1, credit=2**32 - 1)] * 100, begin(2))
+        await until(lambda: len(gateway.calls) == 2, "the next call, which was read after them")
+        assert call._credit <= CREDIT
 
 
 @pytest.mark.parametrize(
@@ -126,10 +149,11 @@ async def test_a_caller_that_does_not_read_is_not_read(gateway: FakeGateway) -> 
         await until(lambda: any(each._outbox.full for each in there.servicer._links), "a full outbox")
         (at_core,) = [each for each in there.servicer._links if each._outbox.full]
         before = -1
-        while before != asked:
-            before = asked
-            for _ in range(50):
-                assert await there.gateway.chat(ask(), CallContext("")) == answer("x" * 50_000)
+        async with asyncio.timeout(PATIENCE):
+            while before != asked:
+                before = asked
+                for _ in range(50):
+                    assert await there.gateway.chat(ask(), CallContext("")) == answer("x" * 50_000)
         # What came with one message of requests may go beyond it.
         assert at_core._outbox._size < 8 * 2**20 + 100 * (PIECE + CREDIT)
         asking.cancel()
