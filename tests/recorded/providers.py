@@ -19,14 +19,19 @@ from portico_adapters.bedrock import BedrockAdapter
 from portico_adapters.bedrock.settings import BedrockSettings
 from portico_adapters.cohere import CohereAdapter
 from portico_adapters.cohere.settings import CohereSettings
+from portico_adapters.gemini import GeminiAdapter
+from portico_adapters.gemini.settings import GeminiSettings
 from portico_adapters.ollama import OllamaAdapter
 from portico_adapters.ollama.settings import OllamaSettings
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
+from portico_adapters.vertex import VertexAdapter
+from portico_adapters.vertex.settings import VertexSettings
 from tests.recorded import (
     anthropic_sdk,
     azure_sdk,
     bedrock_sdk,
     cohere_sdk,
+    gemini_sdk,
     mistral_sdk,
     ollama_sdk,
     openai_sdk,
@@ -279,10 +284,10 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "cerebras": _openai(
         judge=partial(openai_sdk.judge, connect=openai_sdk.connect_cerebras), by="cerebras-cloud-sdk"
     ),
-    "cohere": _in_the_making(),
+    "cohere": _COHERE,
     "deepseek": _openai(),
-    "gemini": _in_the_making(),
-    "gemini-interactions": _in_the_making(),
+    "gemini": _GEMINI,
+    "gemini-interactions": Provider(not_served={"^/v1beta/interactions": _INTERACTIONS}),
     "groq": _openai(
         dict.fromkeys(
             (
@@ -328,7 +333,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "openrouter": _openai(),
     "perplexity": _openai(),
     "together": _openai(),
-    "vertex": _in_the_making(),
+    "vertex": _VERTEX,
     "vllm": _openai(),
     "watsonx": Provider(not_served={"^/ml/": "watsonx.ai's own API"}),
     "xai": _openai(),
