@@ -51,7 +51,7 @@ class BedrockAdapter:
             limits=limits,
             error_of=partial(error_of, callers_key=settings.callers_key),
             headers=headers,
-            for_callers=("retry-after", COUNT_HEADER),
+            for_callers=("x-ratelimit-", "retry-after", COUNT_HEADER),
         )
         self._runtime = client(settings.runtime_url)
         same = settings.control_url == settings.runtime_url

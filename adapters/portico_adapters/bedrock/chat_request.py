@@ -40,7 +40,12 @@ _INFERENCE: Final = (
     ("max_completion_tokens", "maxTokens"),
 )
 _TIERS: Final = ("default", "flex", "priority", "reserved")
-_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+_EFFORTS: Final[Mapping[str, str]] = {
+    "minimal": "low",
+    **{effort: effort for effort in ("low", "medium", "high", "xhigh", "max")},
+}
+# A part of the model's name -> the member of ``additionalModelRequestFields`` that it reads instead.
+_OWN_EFFORTS: Final[Mapping[str, str]] = {"openai.gpt-oss": "reasoning_effort", "qwen.": "reasoning_config"}
 
 # botocore's model of the service: RequestMetadata.
 _KEY: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
@@ -57,10 +62,12 @@ def chat_body(call: UpstreamCall) -> bytes:
     params = call.params
     _refuse(call)
     conversation = Conversation(call)
+    effort, own_effort = _effort(call)
     wishes: dict[str, dict[str, object] | None] = {
         "inferenceConfig": _inference(params),
         "toolConfig": tool_config(call, conversation.called),
-        "outputConfig": {**_format(call), **_effort(call)},
+        "outputConfig": {**_format(call), **effort},
+        "additionalModelRequestFields": own_effort,
         "serviceTier": _tier(call),
         "requestMetadata": _labels(params),
     }
@@ -112,14 +119,17 @@ def _format(call: UpstreamCall) -> dict[str, object]:
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}
 
 
-def _effort(call: UpstreamCall) -> dict[str, object]:
-    effort = call.params.reasoning_effort
-    if effort in _EFFORTS:
-        return {"effort": effort}
+def _effort(call: UpstreamCall) -> tuple[dict[str, object], dict[str, object]]:
+    """Return members of ``outputConfig``, and of ``additionalModelRequestFields``."""
+    asked = call.params.reasoning_effort
+    effort = _EFFORTS.get(asked)
+    if effort is not None:
+        own = next((name for part, name in _OWN_EFFORTS.items() if part in call.model), None)
+        return ({}, {own: effort}) if own else ({"effort": effort}, {})
     # Where nobody asks for it, nobody thinks.
-    if effort not in ("", "none"):
-        call.unsupported(f"{effort} as reasoning_effort", "reasoning_effort")
-    return {}
+    if asked not in ("", "none"):
+        call.unsupported(f"{asked} as reasoning_effort", "reasoning_effort")
+    return {}, {}
 
 
 def _tier(call: UpstreamCall) -> dict[str, object]:

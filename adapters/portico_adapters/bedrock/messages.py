@@ -36,6 +36,9 @@ class Conversation:
         for index, message in enumerate(call.params.messages):
             self._add(message, f"messages[{index}]")
         for turn in self.turns:
+            if turn["role"] == "user":
+                # Models want the results before all else that is said to them.
+                turn["content"].sort(key=lambda block: "toolResult" not in block)
             _put_text_beside_documents(turn["content"])
 
     def _add(self, message: ChatMessage, where: str) -> None:

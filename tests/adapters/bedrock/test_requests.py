@@ -87,7 +87,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "spoken answers": ({"modalities": ["text", "audio"]}, "modalities"),
     "a prediction": ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
     "a search of the web": ({"web_search_options": {}}, "web_search_options"),
-    "an unknown effort": ({"reasoning_effort": "minimal"}, "reasoning_effort"),
+    "an unknown effort": ({"reasoning_effort": "tiny"}, "reasoning_effort"),
     "an unknown tier": ({"service_tier": "scale"}, "service_tier"),
     "one call at a time": ({"tools": [TOOL], "parallel_tool_calls": False}, "parallel_tool_calls"),
     "JSON without a schema": ({"response_format": {"type": "json_object"}}, "response_format"),
@@ -169,6 +169,31 @@ def test_parameters_are_left_out_where_the_configuration_says_so(case: str) -> N
     call = dataclasses.replace(chat_call(**members), drop_unsupported=True)
     assert not errors_in(json.loads(chat_body(call)))
     assert call.dropped == [param]
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (
+            "openai.gpt-oss-120b-1:0",
+            {"additionalModelRequestFields": {"top_k": 4, "reasoning_effort": "low"}},
+        ),
+        ("qwen.qwen3-32b-v1:0", {"additionalModelRequestFields": {"top_k": 4, "reasoning_config": "low"}}),
+        (MODEL, {"additionalModelRequestFields": {"top_k": 4}, "outputConfig": {"effort": "low"}}),
+    ],
+)
+def test_effort_stands_where_the_model_reads_it(model: str, body: dict[str, Any]) -> None:
+    """Beside what the caller says in the model's own words."""
+    call = chat_call(reasoning_effort="minimal", additionalModelRequestFields={"top_k": 4})
+    sent = json.loads(chat_body(dataclasses.replace(call, model=model)))
+    assert {name: sent[name] for name in sent if name != "messages"} == body
+
+
+def test_results_come_first_in_their_turn() -> None:
+    """Even where the user said something before them."""
+    said = [*CALLED[:2], {"role": "user", "content": "And?"}, CALLED[2]]
+    (_, _, turn) = json.loads(chat_body(chat_call(messages=said)))["messages"]
+    assert [next(iter(block)) for block in turn["content"]] == ["toolResult", "text"]
 
 
 def test_thoughts_that_did_not_come_back_are_noted() -> None:
