@@ -31,6 +31,7 @@ _FINISH: Final[Mapping[str, str]] = {
 }
 # What OpenAI's word says too.
 _SAID: Final = ("end_turn", "max_tokens", "tool_use", "content_filtered")
+_TIERS: Final = ("default", "flex", "priority")
 # Answers that the model did not bring to an end that anybody could use.
 _MALFORMED: Final = ("malformed_model_output", "malformed_tool_use")
 
@@ -81,8 +82,9 @@ class Ended(Struct):
         return told({name: getattr(self, name) for name in names})
 
     def tier(self) -> str | None:
-        """Return the class that served the answer."""
-        return self.serviceTier.type if self.serviceTier else None
+        """Return the class that served the answer, where OpenAI has a word for it."""
+        told = self.serviceTier.type if self.serviceTier else None
+        return told if told in _TIERS else None
 
 
 def finish_of(reason: str | None, *, called: bool, legacy: bool) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.chunks import ChunkRenderer
@@ -56,6 +57,14 @@ def test_a_stream_becomes_openais(name: str, size: int | None) -> None:
     renderer = ChunkRenderer(include_usage=True)
     messages = translated(b"".join(frames_of(name)), size)
     assert b"".join(map(renderer.render, messages)) + renderer.finish() == read(f"{name}.sse")
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_openais_sdk_takes_them_at_their_word(name: str) -> None:
+    """Its models hold every member to its type, strictly."""
+    ChatCompletion.model_validate_json(read(f"{name}.openai.json"), strict=True)
+    for event_ in read(f"{name}.sse").split(b"\n\n")[:-2]:
+        ChatCompletionChunk.model_validate_json(event_.removeprefix(b"data: "), strict=True)
 
 
 @pytest.mark.parametrize(
