@@ -188,10 +188,6 @@ _COHERE: Final = Provider(
 )
 
 
-def _in_the_making() -> Provider:
-    return Provider(not_served={"": "an adapter in the making"})
-
-
 def _bedrock_settings(url: str) -> BedrockSettings:
     keys = Secret("key"), Secret("secret")
     return BedrockSettings(region="us-east-1", url=Url(url), access_key_id=keys[0], secret_access_key=keys[1])
@@ -224,7 +220,9 @@ def _embedding_adapter(url: str, case: Case) -> Adapter:
 _BEDROCK_INVOKE: Final = Provider(
     {r"embed[^/]*/invoke$": Kind.EMBEDDINGS},
     {
-        r"^(?!.*embed).*/invoke(-with-response-stream)?$": "models' own APIs, in place of which Converse is called",
+        r"^(?!.*embed).*/invoke(-with-response-stream)?$": (
+            "models' own APIs, in place of which Converse is called"
+        ),
         "/count-tokens$": "counts of a prompt's tokens",
     },
     _embedding_adapter,
