@@ -6,8 +6,7 @@ The events of the API's "Streaming" guide, by their ``type``; those of other typ
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder, encode
+from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.errors import upstream_failed
@@ -16,69 +15,10 @@ from portico.v1.chunk_pb2 import ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico_adapters.cohere import answers
-from portico_adapters.cohere.answers import Logprob
-from portico_adapters.cohere.chat_answer import Block, Called
+from portico_adapters.cohere.chat_answer import Called
+from portico_adapters.cohere.events import CALLS, CITATIONS, CONTENT, END, EVENT, PLAN_DELTA, End, Event
 from portico_adapters.cohere.reasoning import DETAILS, PLAN, THINKING, detail, details_json
-from portico_adapters.cohere.usage import Counts, usage_of
-
-_NULL: Final = Raw(b"null")
-
-
-class _Event(Struct):
-    type: str | None = None
-    id: str | None = None
-    #: Which block of content, or which call.
-    index: int | None = None
-    delta: Raw = _NULL
-    logprobs: Logprob | None = None
-    #: An error, which has no type.
-    message: str | None = None
-
-
-class _Content(Struct):
-    content: Block | None = None
-
-
-class _Calls(Struct):
-    tool_calls: Called | None = None
-
-
-class _Plan(Struct):
-    tool_plan: str | None = None
-
-
-class _Citations(Struct):
-    citations: Raw = _NULL
-
-
-class _ContentDelta(Struct):
-    message: _Content | None = None
-
-
-class _CallsDelta(Struct):
-    message: _Calls | None = None
-
-
-class _PlanDelta(Struct):
-    message: _Plan | None = None
-
-
-class _CitationsDelta(Struct):
-    message: _Citations | None = None
-
-
-class _End(Struct):
-    finish_reason: str | None = None
-    usage: Counts | None = None
-    error: str | None = None
-
-
-_EVENT: Final = Decoder(_Event)
-_CONTENT: Final = Decoder(_ContentDelta | None)
-_CALLS: Final = Decoder(_CallsDelta | None)
-_PLAN: Final = Decoder(_PlanDelta | None)
-_CITATIONS: Final = Decoder(_CitationsDelta | None)
-_END: Final = Decoder(_End | None)
+from portico_adapters.cohere.usage import usage_of
 
 
 class _Call:
@@ -116,7 +56,7 @@ class ChatStream:
         self._calls = 0
         #: The call that is being told, by the backend's index.
         self._open: dict[int, _Call] = {}
-        self._takes: Final[Mapping[str, Callable[[_Event, StreamResponse], None]]] = {
+        self._takes: Final[Mapping[str, Callable[[Event, StreamResponse], None]]] = {
             "message-start": self._begin,
             "content-start": self._content,
             "content-delta": self._content,
@@ -134,7 +74,7 @@ class ChatStream:
         """Append what an event brings; raise the error that it tells."""
         if event.startswith(b"[DONE]"):
             return
-        told = answers.read(event, _EVENT)
+        told = answers.read(event, EVENT)
         if told.type is None:
             if told.message is not None:
                 raise parse_error(500, event, (), callers_key=self._callers_key)
@@ -143,13 +83,13 @@ class ChatStream:
         if take is not None:
             take(told, into)
 
-    def _choice(self, event: _Event, into: StreamResponse) -> ChunkChoice:
+    def _choice(self, event: Event, into: StreamResponse) -> ChunkChoice:
         """Return a new piece of the answer."""
         if not self._begun:
             self._begin(event, into)
         return into.chunks.add().choices.add(index=0)
 
-    def _begin(self, event: _Event, into: StreamResponse) -> None:
+    def _begin(self, event: Event, into: StreamResponse) -> None:
         if self._begun:
             return
         self._begun = True
@@ -158,8 +98,8 @@ class ChatStream:
         into.header.model = self._call.model
         into.chunks.add().choices.add(index=0).delta.role = "assistant"
 
-    def _content(self, event: _Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, _CONTENT)
+    def _content(self, event: Event, into: StreamResponse) -> None:
+        delta = answers.read(event.delta, CONTENT)
         block = delta.message.content if delta and delta.message else None
         if block is None or not (block.text or block.thinking or event.logprobs):
             return
@@ -172,14 +112,14 @@ class ChatStream:
         if event.logprobs and (logprobs := answers.logprobs_of([event.logprobs])):
             choice.logprobs.CopyFrom(logprobs)
 
-    def _plan(self, event: _Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, _PLAN)
+    def _plan(self, event: Event, into: StreamResponse) -> None:
+        delta = answers.read(event.delta, PLAN_DELTA)
         if delta and delta.message and delta.message.tool_plan:
             choice = self._choice(event, into)
             choice.delta.reasoning_content = delta.message.tool_plan
             choice.delta.extra_json = _details(delta.message.tool_plan, PLAN, 0)
 
-    def _call_start(self, event: _Event, into: StreamResponse) -> None:
+    def _call_start(self, event: Event, into: StreamResponse) -> None:
         called = _called(event)
         if called is None or called.function is None:
             raise upstream_failed("The backend's answer cannot be read.", "a call without a function")
@@ -202,23 +142,23 @@ class ChatStream:
             )
         )
 
-    def _call_delta(self, event: _Event, into: StreamResponse) -> None:
+    def _call_delta(self, event: Event, into: StreamResponse) -> None:
         called, call = _called(event), self._open.get(event.index or 0)
         if call is not None and called is not None and called.function is not None:
             self._arguments(event, into, call, call.add(called.function.arguments or ""))
 
-    def _call_end(self, event: _Event, into: StreamResponse) -> None:
+    def _call_end(self, event: Event, into: StreamResponse) -> None:
         call = self._open.pop(event.index or 0, None)
         if call is not None:
             self._arguments(event, into, call, call.end())
 
-    def _close_calls(self, event: _Event, into: StreamResponse) -> None:
+    def _close_calls(self, event: Event, into: StreamResponse) -> None:
         """End the calls whose end the backend did not tell."""
         for call in self._open.values():
             self._arguments(event, into, call, call.end())
         self._open.clear()
 
-    def _arguments(self, event: _Event, into: StreamResponse, call: _Call, told: str) -> None:
+    def _arguments(self, event: Event, into: StreamResponse, call: _Call, told: str) -> None:
         if not told:
             return
         if not self._legacy:
@@ -227,8 +167,8 @@ class ChatStream:
         elif call.number == 0:
             self._choice(event, into).delta.function_call.arguments = told
 
-    def _citation(self, event: _Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, _CITATIONS)
+    def _citation(self, event: Event, into: StreamResponse) -> None:
+        delta = answers.read(event.delta, CITATIONS)
         if not delta or not delta.message or bytes(delta.message.citations) == b"null":
             return
         citation = delta.message.citations
@@ -238,8 +178,8 @@ class ChatStream:
         if annotation is not None:
             choice.delta.annotations.append(annotation)
 
-    def _end(self, event: _Event, into: StreamResponse) -> None:
-        end = answers.read(event.delta, _END) or _End()
+    def _end(self, event: Event, into: StreamResponse) -> None:
+        end = answers.read(event.delta, END) or End()
         error = answers.failure(end.finish_reason or ("ERROR" if end.error else None), end.error or "")
         if error is not None:
             raise error
@@ -255,8 +195,8 @@ class ChatStream:
         self.done = True
 
 
-def _called(event: _Event) -> Called | None:
-    delta = answers.read(event.delta, _CALLS)
+def _called(event: Event) -> Called | None:
+    delta = answers.read(event.delta, CALLS)
     return delta.message.tool_calls if delta and delta.message else None
 
 
