@@ -23,6 +23,7 @@ from portico_core.link import LinkServicer
 from portico_core.server import Server
 from portico_core.service import GatewayServicer
 from tests.support.core import (
+    FOREVER,
     Upstream,
     answer,
     ask,
@@ -205,6 +206,24 @@ async def test_a_draining_core_finishes_what_goes_over_links() -> None:
                 assert contents([begun, *await read(stream)]) == "Hello"
             await stopping
             assert time.monotonic() - started < 5
+
+
+async def test_a_core_that_stops_at_once_ends_its_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """When its grace is spent: backends are released, callers told, and nothing of it is an error to log."""
+    upstream = Upstream([[role(), text("Hel"), FOREVER]])
+    with socket_path() as address:
+        async with clean(), direct(config({"a": upstream})) as gateway, Links(address) as links:
+            core = Server(gateway)
+            await core.start([address])
+            await until(lambda: len(links._open) == 2, "two links")
+            stream = LinkedGateway(FakeGateway(), links.pick).stream(ask_stream(), CallContext(""))
+            await anext(stream)
+            await core.stop(0.1)
+            with pytest.raises(GatewayError) as caught:
+                await anext(stream)
+            assert caught.value.http_status == 503
+            await upstream.released()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_core_that_leaves_takes_no_links() -> None:
