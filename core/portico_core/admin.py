@@ -6,13 +6,16 @@ As much of HTTP as a scraper speaks: the core has no web server, and needs none 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 _log: Final = logging.getLogger("portico.admin")
+
+#: Gives what is to be told: this process's metrics, or those of several.
+Metrics: TypeAlias = Callable[[], Awaitable[CollectorRegistry]]
 
 #: Seconds for a whole exchange, and bytes for the headers of a request.
 _PATIENCE: Final = 10.0
@@ -22,8 +25,8 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 
 @contextlib.asynccontextmanager
-async def admin(registry: CollectorRegistry, listen: str | None) -> AsyncIterator[str | None]:
-    """Serve while the block runs; ``listen`` is HOST:PORT, and None serves nothing.
+async def admin(metrics: Metrics, listen: str | None) -> AsyncIterator[str | None]:
+    """Serve ``metrics`` while the block runs; ``listen`` is HOST:PORT, and None serves nothing.
 
     Yields the address with the port that was chosen. Raises OSError where it cannot be listened on.
     """
@@ -33,7 +36,7 @@ async def admin(registry: CollectorRegistry, listen: str | None) -> AsyncIterato
     running: set[asyncio.Task[None]] = set()
 
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_serve(reader, writer, registry))
+        task = asyncio.create_task(_serve(reader, writer, metrics))
         running.add(task)
         task.add_done_callback(running.discard)
 
@@ -53,13 +56,11 @@ async def admin(registry: CollectorRegistry, listen: str | None) -> AsyncIterato
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _serve(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, registry: CollectorRegistry
-) -> None:
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, metrics: Metrics) -> None:
     try:
         async with asyncio.timeout(_PATIENCE):
             head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(await _answer(head.decode("latin-1"), registry))
+            writer.write(await _answer(head.decode("latin-1"), metrics))
             await writer.drain()
     except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         pass  # Whoever it was did not want metrics.
@@ -69,7 +70,7 @@ async def _serve(
             await writer.wait_closed()
 
 
-async def _answer(head: str, registry: CollectorRegistry) -> bytes:
+async def _answer(head: str, metrics: Metrics) -> bytes:
     request, *lines = head.split("\r\n")
     method, _, rest = request.partition(" ")
     if rest.partition(" ")[0].partition("?")[0] != "/metrics":
@@ -79,7 +80,7 @@ async def _answer(head: str, registry: CollectorRegistry) -> bytes:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     encode, kind = choose_encoder(headers.get("accept", ""))
     # Thousands of lines take milliseconds, which the calls under way must not wait for.
-    return _response("200 OK", kind, await asyncio.to_thread(encode, registry))
+    return _response("200 OK", kind, await asyncio.to_thread(encode, await metrics()))
 
 
 def _response(status: str, kind: str, body: bytes, more: str = "") -> bytes:

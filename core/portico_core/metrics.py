@@ -89,6 +89,10 @@ class Metrics:
         self._tokens = cache(tokens.labels)
         self._attempts = cache(attempts.labels)
 
+    async def told(self) -> CollectorRegistry:
+        """Return the registry, for ``admin``."""
+        return self.registry
+
     def began(self, call: Call) -> None:
         """Count a call that starts."""
         self._running(call.rpc).inc()

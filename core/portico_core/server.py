@@ -32,8 +32,6 @@ _OPTIONS: Final = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-    # A second server on the port is a mistake, not company.
-    ("grpc.so_reuseport", 0),
     # Clients ping every 30 s through long silence; gRPC takes that for an attack unless told otherwise.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -73,7 +71,7 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
     for number in _SIGNALS:
         loop.add_signal_handler(number, signalled)
     grace = 0.0
-    async with admin(gateway.metrics.registry, config.admin):
+    async with admin(gateway.metrics.told, config.admin):
         try:
             ready(", ".join(await server.start(listen)))
             await told.wait()
@@ -88,10 +86,13 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
 class Server:
     """A gateway behind gRPC. Whoever makes the gateway closes it."""
 
-    def __init__(self, gateway: RoutingGateway) -> None:
+    def __init__(self, gateway: RoutingGateway, *, shared: bool = False) -> None:
+        """``shared``: other processes may listen on the same ports."""
+        # Unless it is meant a second server on the port is a mistake, not company.
+        options = [*_OPTIONS, ("grpc.so_reuseport", int(shared))]
         self._gateway = gateway
         self._health = health.aio.HealthServicer()
-        self._server = aio.server(options=_OPTIONS)
+        self._server = aio.server(options=options)
         self._links = LinkServicer(gateway)
         add_gateway(gateway, self._server)
         add_LinkServiceServicer_to_server(self._links, self._server)

@@ -6,21 +6,14 @@ The facade calls the core as an object, and there is no gRPC between them. Needs
 import asyncio
 import contextlib
 import os
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from portico.config import ConfigError, Mistakes, Source, address
-from portico_core import config as core_config
-from portico_core.admin import admin
-from portico_core.gateway import RoutingGateway
-from portico_core.server import Server
-from portico_facade import config as facade_config
-from portico_facade.app import make_app
+from portico.config import ConfigError, Source, address
 from portico_facade.listen import reachable
-from portico_facade.server import drained, serving
+from portico_facade.whole import Where, load, whole
 
 __all__ = ["ConfigError", "EmbeddedGateway"]
 
@@ -86,10 +79,11 @@ class EmbeddedGateway:
         async with self._changing, contextlib.AsyncExitStack() as stack:
             if self._running is not None:
                 raise RuntimeError("the gateway runs already")
-            settings, config = _load(self._source)
+            settings, config = load(self._source)
             drain = settings.drain if self._drain is None else self._drain
-            serving = _serving(settings, config, self._http or settings.listen, self._grpc, drain)
-            self._addresses = await stack.enter_async_context(serving)
+            where = Where(self._http or settings.listen, self._grpc, config.admin)
+            running = await stack.enter_async_context(whole(settings, config, where, drain=drain))
+            self._addresses = running.http, running.grpc
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -122,39 +116,3 @@ def _checked(name: str, text: str | None) -> str | None:
     if text is not None and found is None:
         raise ValueError(f"{name}={text!r} is no address. Write HOST:PORT, :PORT or unix:/PATH.")
     return found
-
-
-def _load(source: Source | None) -> tuple[facade_config.Settings, core_config.Config]:
-    """Read the configuration for both halves; raise ConfigError with the mistakes of both."""
-    mistakes = Mistakes()
-    with mistakes:
-        settings = facade_config.load(source, os.environ)
-    with mistakes:
-        config = core_config.load(source, os.environ)
-    mistakes.report()
-    return settings, config
-
-
-@contextlib.asynccontextmanager
-async def _serving(
-    settings: facade_config.Settings, config: core_config.Config, http: str, grpc: str | None, drain: float
-) -> AsyncIterator[tuple[str, str | None]]:
-    """Run both halves while the block does; yield the addresses of HTTP and gRPC."""
-    core = RoutingGateway(config)
-    async with contextlib.aclosing(core), admin(core.metrics.registry, config.admin):
-        await core.start()
-        app = make_app(core, settings)
-        calls = Server(core) if grpc else None
-        # Of ``drain``: who fails to start, or is cancelled, waits for nobody.
-        left = 0.0
-        try:
-            grpc_bound = (await calls.start([grpc]))[0] if calls and grpc else None
-            async with serving(app, http) as (server, http_bound):
-                yield http_bound, grpc_bound
-                end = time.monotonic() + drain
-                # HTTP first, as its requests are calls of the core.
-                await drained(app, server, drain, asyncio.Event())
-                left = max(0.0, end - time.monotonic())
-        finally:
-            if calls:
-                await calls.stop(left)

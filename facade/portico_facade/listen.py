@@ -15,18 +15,36 @@ _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 @contextlib.contextmanager
-def listening(address: str) -> Iterator[tuple[list[socket.socket], str]]:
+def listening(address: str, *, shared: bool = False) -> Iterator[tuple[list[socket.socket], str]]:
     """Listen on HOST:PORT or unix:/PATH; yield the sockets, and the address with the port that was taken.
 
-    The sockets are closed by the block's end, and a Unix socket's file is taken away. Raises OSError
-    whose text names the address.
+    ``shared``: other processes of this user may listen on the same port, and each gets a part of the
+    connections. The sockets are closed by the block's end, and a Unix socket's file is taken away. Raises
+    OSError whose text names the address.
     """
     with contextlib.ExitStack() as stack:
         try:
-            opened = _unix(stack, address) if address.startswith("unix:") else _tcp(stack, address)
+            opened = _unix(stack, address) if address.startswith("unix:") else _tcp(stack, address, shared)
         except OSError as error:
             raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from error
         yield opened
+
+
+@contextlib.contextmanager
+def reserved(address: str) -> Iterator[None]:
+    """Keep the port of HOST:PORT for those who share it, without taking connections, while the block runs."""
+    host, _, port = address.rpartition(":")
+    found = dict.fromkeys(
+        socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    )
+    with contextlib.ExitStack() as stack:
+        for family, kind, _, _, where in found:
+            # Who cannot be bound here, `listening` has said so of before, or left out.
+            with contextlib.suppress(OSError):
+                sock = stack.enter_context(socket.socket(family, kind))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                sock.bind(where)
+        yield
 
 
 def reachable(address: str) -> str:
@@ -50,13 +68,13 @@ def _unix(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket
     return [sock], address
 
 
-def _tcp(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket], str]:
+def _tcp(stack: contextlib.ExitStack, address: str, shared: bool) -> tuple[list[socket.socket], str]:
     host, _, port = address.rpartition(":")
-    sockets = _bound(stack, host.strip("[]"), int(port))
+    sockets = _bound(stack, host.strip("[]"), int(port), shared)
     return sockets, f"{host}:{sockets[0].getsockname()[1]}"
 
 
-def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
+def _bound(stack: contextlib.ExitStack, host: str, port: int, shared: bool) -> list[socket.socket]:
     """Return one socket for each address of the host, all with the same port."""
     sockets: list[socket.socket] = []
     # A hosts file may name an address twice.
@@ -67,7 +85,9 @@ def _bound(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.soc
         # `::` means every address, those of IPv4 too.
         both = host == "::" and socket.has_dualstack_ipv6()
         try:
-            sock = socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+            sock = socket.create_server(
+                place, family=family, backlog=_BACKLOG, reuse_port=shared, dualstack_ipv6=both
+            )
         except OSError as error:
             if error.errno in _NOT_HERE and (sockets or number < len(found)):
                 continue

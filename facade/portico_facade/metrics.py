@@ -67,6 +67,10 @@ class Metrics:
         self._durations = cache(durations.labels)
         self._first_bytes = cache(first_bytes.labels)
 
+    async def told(self) -> CollectorRegistry:
+        """Return the registry."""
+        return self.registry
+
     def ended(
         self,
         route: str,

@@ -1,4 +1,4 @@
-"""GET /metrics: what this facade counts. The core's own metrics are on its admin port."""
+"""GET /metrics: what the facade counts, all workers of it. The core's own metrics are on its admin port."""
 
 from prometheus_client.exposition import choose_encoder
 
@@ -14,6 +14,6 @@ class Scrape(Probe):
         """Answer in Prometheus' text format, or in OpenMetrics."""
         encode, kind = choose_encoder(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", kind)
-        self.finish(encode(self.facade.metrics.registry))
+        self.finish(encode(await self.facade.told()))
 
     head = get

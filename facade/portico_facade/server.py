@@ -45,7 +45,7 @@ async def serve(
         Links(gateway_target) as links,
     ):
         app = make_app(LinkedGateway(RemoteGateway(channel), links.pick), settings)
-        with _stop_signals() as (stop, hurry):
+        with stop_signals() as (stop, hurry):
             async with serving(app, listen or settings.listen) as (server, address):
                 ready(address)
                 await stop.wait()
@@ -53,13 +53,15 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FacadeApplication, listen: str) -> AsyncIterator[tuple[Server, str]]:
+async def serving(
+    app: FacadeApplication, listen: str, *, shared: bool = False
+) -> AsyncIterator[tuple[Server, str]]:
     """Serve until the block ends, which closes every connection; yield the address that is bound.
 
-    Raises OSError where it cannot be listened on.
+    ``shared``: other processes may listen there too. Raises OSError where it cannot be listened on.
     """
     server = make_server(app)
-    with listening(listen) as (sockets, address):
+    with listening(listen, shared=shared) as (sockets, address):
         server.add_sockets(sockets)
         try:
             yield server, address
@@ -102,7 +104,7 @@ async def drained(app: FacadeApplication, server: Server, budget: float, hurry: 
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+def stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Turn the first SIGTERM or SIGINT into one event, and the second into another."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,8 +1,11 @@
 """What the handlers of one facade share."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from prometheus_client import CollectorRegistry
 
 from portico.gateway import Gateway
 from portico_facade.config import Settings
@@ -27,10 +30,13 @@ class Facade:
     draining: bool = False
     running: set[Running] = field(default_factory=set)
     metrics: Metrics = field(init=False)
+    #: What GET /metrics answers: this process's metrics, or those of all that share its port.
+    told: Callable[[], Awaitable[CollectorRegistry]] = field(init=False)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(lambda: len(self.running))
+        self.told = self.metrics.told
 
     def leave(self, request: Running) -> None:
         """Forget a request that is answered, or whose client is gone."""

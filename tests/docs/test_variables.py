@@ -8,11 +8,11 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 TABLE = CONFIGURATION[CONFIGURATION.index("| variable | what it makes | which wins |") :].partition("\n\n")[0]
 DOCUMENTED = {name for row in TABLE.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
-#: What the mission asks for. WORKERS is to come.
+#: What the mission asks for.
 PROMISED = {
     *("PORT", "HOST", "LOG_LEVEL", "LOG_DIR", "CONFIG", "API_KEYS", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
     *("OLLAMA_URL", "GATEWAY_URL", "AGENT_ID", "CHATGPT_API_PORT", "ENABLE_AUTH", "API_KEY_SECRET"),
-    "ALLOWED_MODELS",
+    *("ALLOWED_MODELS", "WORKERS"),
 }
 
 

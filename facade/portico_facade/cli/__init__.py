@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import portico
-from portico_facade.cli import chat, check, core, facade, logs, models, serve, status
+from portico_facade.cli import chat, check, core, facade, logs, models, serve, status, workers
 from portico_facade.cli.common import UsageError
 from portico_facade.cli.environment import read_env_file
 
@@ -30,6 +30,7 @@ _EPILOGUE = """\
 environment, to which a file .env in this folder adds:
   HOST, PORT   where the facade listens (over the file's `http`); default 0.0.0.0 and 8000
   API_KEYS     keys, separated by commas, one of which every caller must show
+  WORKERS      processes of `portico serve`, each a whole gateway; default none: a core and a facade
   LOG_LEVEL    debug, info (default), warning or error; message texts are logged at debug only
   LOG_DIR      a folder for log files instead of stderr: DIR/facade/access.log, DIR/core/portico.log, …
 
@@ -40,10 +41,10 @@ exit status: 0 after a clean end or drain, 1 when something failed, 2 for wrong 
 """
 
 # One module per command: its name, and what it adds to the parser.
-_COMMANDS = (serve, core, facade, check, models, status, chat)
+_COMMANDS = (serve, core, facade, check, models, status, chat, workers)
 
 # The commands whose logs may go to files; the others are for people, who read stderr.
-_SERVERS = ("serve", "core", "facade")
+_SERVERS = ("serve", "core", "facade", "worker")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,10 +1,11 @@
-"""``portico serve``: facade and core on this machine, as two processes over a Unix socket."""
+"""``portico serve``: the whole gateway on this machine, as facade and core or as workers that are both."""
 
 import argparse
 import asyncio
+import os
 
 import portico
-from portico_facade.cli import check
+from portico_facade.cli import check, workers
 from portico_facade.cli.common import add_config, checked_address, config_path
 from portico_facade.cli.environment import make_up_key
 from portico_facade.cli.run_folder import run_folder
@@ -18,8 +19,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "serve",
         help="run facade and core on this machine",
         description="Run the whole gateway on this machine: a core and a facade, as two processes that speak "
-        "over a Unix socket. Either is started again when it dies. SIGTERM and SIGINT drain both, "
-        "the facade first.",
+        "over a Unix socket; or with --workers as many processes as it says, each facade and core in one, "
+        "that share the ports. A process that dies is started again. SIGTERM and SIGINT drain all, a facade "
+        "before its core.",
     )
     add_config(parser)
     parser.add_argument(
@@ -28,20 +30,30 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--grpc", metavar="ADDRESS", help="HOST:PORT of the core, over the configuration's `grpc`"
     )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="run N processes, each a whole gateway: the fastest way on one machine, best with one for each "
+        "CPU (default: WORKERS of the environment, else a core and a facade)",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     make_up_key(tell=True)
-    _, config = check.load(config_path(options))
-    file = ["--config", str(options.config)] if options.config else []
-    listen = ["--listen", checked_address("--listen", options.listen)] if options.listen else []
+    settings, config = check.load(config_path(options))
+    http = checked_address("--listen", options.listen) if options.listen else settings.listen
     grpc = checked_address("--grpc", options.grpc) if options.grpc else config.grpc.listen
+    file = ["--config", str(options.config)] if options.config else []
+    wanted = workers.wanted(options.workers, os.environ)
     with run_folder() as (folder, lock):
+        if wanted:
+            return asyncio.run(workers.run(folder, lock, wanted, file, (http, grpc, config.admin), _banner))
         socket = f"unix:{folder / 'core.sock'}"
         core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock)
-        facade = Child("facade", ["facade", *file, *listen, "--core", socket], lock)
-        return asyncio.run(supervise(core, facade, ready=_banner))
+        facade = Child("facade", ["facade", *file, "--listen", http, "--core", socket], lock)
+        tiers = ((core,), (facade,))
+        return asyncio.run(supervise(tiers, lambda addresses: _banner(addresses[facade], addresses[core])))
 
 
 def _banner(http: str, grpc: str) -> None:

@@ -1,11 +1,11 @@
-"""Two child processes that start in order, come back when they die, and stop in order."""
+"""Child processes that start in order, come back when they die, and stop in the opposite order."""
 
 import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from portico_facade.cli.common import SUPERVISED
@@ -59,41 +59,44 @@ class Child:
             self._process.send_signal(number)
 
 
-async def supervise(core: Child, facade: Child, ready: Callable[[str, str], None]) -> int:
-    """Run both children until SIGTERM or SIGINT, then drain the facade and the core, in this order.
+async def supervise(tiers: Sequence[Sequence[Child]], ready: Callable[[Mapping[Child, str]], None]) -> int:
+    """Run children until SIGTERM or SIGINT, then drain them.
 
-    ``ready`` is called once with the addresses of facade and core. A second signal stops the children
+    Those of a tier start and drain together; a tier starts when those before it are ready, and drains before
+    they do. ``ready`` is called once, with the address of each child. A second signal stops the children
     without waiting for running calls. Returns the exit status: that of a child that could not start.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    children = [child for tier in tiers for child in tier]
 
     def stopping(number: signal.Signals) -> None:
         if stop.is_set():
-            facade.signal(number)
-            core.signal(number)
+            for child in reversed(children):
+                child.signal(number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
 
     addresses: dict[Child, str] = {}
-    for child in (core, facade):
-        address = await child.start()
-        if address is None:
-            # Before it is sent a signal: that would take its exit status from whoever waits for it.
-            status = await child.ended()
-            await _drain(facade, core)
-            return status or 1
-        addresses[child] = address
-    ready(addresses[facade], addresses[core])
+    for tier in tiers:
+        started = await asyncio.gather(*(child.start() for child in tier))
+        for child, address in zip(tier, started, strict=True):
+            if address is None:
+                # Before it is sent a signal: that would take its exit status from whoever waits for it.
+                status = await child.ended()
+                await _drain(tiers)
+                return status or 1
+            addresses[child] = address
+    ready(addresses)
 
-    keepers = [asyncio.create_task(_keep(child, stop)) for child in (core, facade)]
+    keepers = [asyncio.create_task(_keep(child, stop)) for child in children]
     await stop.wait()
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
-    await _drain(facade, core)
+    await _drain(tiers)
     return 0
 
 
@@ -114,7 +117,8 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
         await child.start()
 
 
-async def _drain(*children: Child) -> None:
-    for child in children:
-        child.signal(signal.SIGTERM)
-        await child.ended()
+async def _drain(tiers: Sequence[Sequence[Child]]) -> None:
+    for tier in reversed(tiers):
+        for child in tier:
+            child.signal(signal.SIGTERM)
+        await asyncio.gather(*(child.ended() for child in tier))
