@@ -39,6 +39,8 @@ from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
 from portico_core.models import Models
 from portico_core.operations import R, S, Streaming, Unary
+from portico_core.routing import Candidate
+from portico_core.standing import Standing
 from portico_core.text_endpoint import TextEndpoints
 from portico_core.validate import check_chat, check_complete, check_embed
 
@@ -56,7 +58,7 @@ class RoutingGateway:
         keys = Keys(config.keys)
         self._question_stages = (self._refuse_when_draining, *stages.for_questions(keys))
         self._chat_stages, self._text_stages, self._embed_stages = (
-            (self._refuse_when_draining, *stages.for_calls(keys, self._models, check))
+            (self._refuse_when_draining, *stages.for_calls(keys, self._models, self._standing, check))
             for check in (check_chat, check_complete, check_embed)
         )
         endpoints = TextEndpoints()
@@ -151,6 +153,9 @@ class RoutingGateway:
             async with contextlib.aclosing(dispatch.stream(call, self._backends, operation)) as responses:
                 async for response in responses:
                     yield response
+
+    def _standing(self, candidate: Candidate) -> Standing:
+        return self._backends[candidate.backend].standings.of(candidate.model)
 
     async def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:

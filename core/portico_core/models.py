@@ -7,8 +7,7 @@ from portico.errors import unknown_model
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core.catalog import Catalog, OfCaller
-from portico_core.policy import Policy
-from portico_core.routing import Candidate, Routes
+from portico_core.routing import Pool, Routes
 
 
 class Models:
@@ -19,23 +18,20 @@ class Models:
         self._catalog = catalog
         self._created = int(time.time())
 
-    async def candidates(self, name: str, patience: float | None) -> Sequence[Candidate]:
-        """Return who serves a name, in order; raise ``unknown_model`` where nobody does.
+    async def pools(self, name: str, patience: float | None) -> Sequence[Pool]:
+        """Return what serves a name, and what stands in for it; raise ``unknown_model`` for no name.
 
         A name that only a backend's list can resolve waits a little for lists that never came;
         ``patience``: seconds at most.
         """
-        if not self._routes.allows(name):
+        routes = self._routes
+        if not routes.allows(name):
             raise unknown_model(name)
-        configured = self._routes.configured(name)
-        if configured:
-            return configured
-        await self._catalog.complete(patience)
-        return self._routes.resolve(name, self._catalog.listed())
-
-    def policy(self, name: str) -> Policy:
-        """Return what becomes of the parameters of a name's requests."""
-        return self._routes.policy(name)
+        pool = routes.configured(name)
+        if pool is None:
+            await self._catalog.complete(patience)
+            pool = routes.resolve(name, self._catalog.listed())
+        return (pool, *routes.after(pool))
 
     async def all(self, patience: float | None, headers: Sequence[Header] = ()) -> list[Model]:
         """Return every model that has a name and is allowed: those of the configuration first.
@@ -57,7 +53,7 @@ class Models:
 
     async def one(self, name: str, patience: float | None) -> Model:
         """Return a model that routes, listed or not; raise ``unknown_model`` for any other name."""
-        first = (await self.candidates(name, patience))[0]
+        first = (await self.pools(name, patience))[0].candidates[0]
         if name not in self._routes.exact:
             for backend, model in self._catalog.models():
                 if (backend, model.id) == (first.backend, first.model):

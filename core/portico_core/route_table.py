@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from portico_core.config import Config
-from portico_core.routing import DEFAULT, STAR, Member, Route, Routes, first_to_list
+from portico_core.pools.balance import shares
+from portico_core.pools.order import groups
+from portico_core.routing import DEFAULT, STAR, Candidate, Member, Pool, Route, Routes, first_to_list
 
 
 def route_rows(config: Config) -> list[tuple[str, str, str]]:
@@ -16,18 +18,18 @@ def route_rows(config: Config) -> list[tuple[str, str, str]]:
     return [
         *map(_row, routes.exact.values()),
         *(
-            (f"{name}/{model}", ", ".join(map(str, candidates)), places[candidates[0].backend])
+            (f"{name}/{model}", _in_words(pool), places[pool.candidates[0].backend])
             for name, members in routes.namespaces.items()
             if name != DEFAULT
             for model in _models_of(members)
-            if (candidates := routes.configured(f"{name}/{model}"))
+            if (pool := routes.configured(f"{name}/{model}"))
         ),
         *((f"{name}/…", name, place) for name, place in places.items() if name not in routes.namespaces),
         *map(_row, routes.starred),
         *(
-            (model, ", ".join(map(str, candidates)), places[candidates[0].backend])
+            (model, _in_words(pool), places[pool.candidates[0].backend])
             for model in _models_of(routes.namespaces.get(DEFAULT, ()))
-            if model not in routes.exact and (candidates := routes.configured(model))
+            if model not in routes.exact and (pool := routes.configured(model))
         ),
         *(
             (model, f"{name}/{model}", places[name])
@@ -59,4 +61,16 @@ def _models_of(members: Sequence[Member]) -> list[str]:
 
 
 def _row(route: Route) -> tuple[str, str, str]:
-    return route.name, ", ".join(map(str, route.targets)), route.place
+    return route.name, _in_words(Pool(route.targets, route.policy)), route.place
+
+
+def _in_words(pool: Pool) -> str:
+    """Say who is tried, in order, and which part of the calls goes where: ``90% a/x + 10% b/x, c/x``."""
+    fallback = "" if pool.policy.fallback is None else f", then {pool.policy.fallback}"
+    return ", ".join(map(_group_in_words, groups(pool.candidates, pool.policy))) + fallback
+
+
+def _group_in_words(group: Sequence[Candidate]) -> str:
+    if len(group) == 1:
+        return str(group[0])
+    return " + ".join(f"{share:.0%} {each}" for share, each in zip(shares(group), group, strict=True))

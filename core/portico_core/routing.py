@@ -38,6 +38,17 @@ class Candidate:
     public: str = ""
     #: Tokens that its context holds, as far as they are known.
     context: int | None = None
+    #: Its part of the calls of its group, beside the others' weights.
+    weight: float = 1.0
+    #: Its group: the lowest is tried first.
+    priority: int = 0
+    #: What it takes beside text (``pools.needs.FEATURES``). None: everything.
+    features: frozenset[str] | None = None
+    #: What callers may choose it by.
+    tags: frozenset[str] = frozenset()
+    #: Attempts that may run at a time, and calls that may wait for one. None: the backend's.
+    limit: int | None = None
+    queue: int | None = None
 
     def __str__(self) -> str:
         return f"{self.backend}/{self.model}"
@@ -78,6 +89,16 @@ class Route:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a name stands for: the candidates, and how they are chosen from."""
+
+    candidates: tuple[Candidate, ...]
+    policy: Policy = USUAL
+    #: Why the name stands for them, in words.
+    rule: str = ""
+
+
 @dataclass(frozen=True)
 class Routes:
     """All that a configuration says about names."""
@@ -98,8 +119,11 @@ class Routes:
         return {route.name: route for route in self.routes if STAR not in route.name}
 
     @cached_property
-    def _exact(self) -> Mapping[str, tuple[Candidate, ...]]:
-        return {name: route.candidates(name) for name, route in self.exact.items()}
+    def _exact(self) -> Mapping[str, Pool]:
+        return {
+            name: Pool(route.candidates(name), route.policy, f"a name of models ({route.place})")
+            for name, route in self.exact.items()
+        }
 
     @cached_property
     def starred(self) -> Sequence[Route]:
@@ -108,31 +132,58 @@ class Routes:
             (route for route in self.routes if STAR in route.name), key=lambda route: -len(route.name)
         )
 
-    def configured(self, name: str) -> tuple[Candidate, ...]:
-        """Return the candidates that the configuration alone gives (1 to 3); none where it gives none."""
+    def configured(self, name: str) -> Pool | None:
+        """Return what the configuration alone makes of a name (1 to 4). None: nothing."""
         name = self.plain(name)
         exact = self._exact.get(name)
         if exact is not None:
             return exact
         prefix, _, model = name.partition("/")
         if model and prefix in self.namespaces:
-            return self._of_namespace(prefix, model)
+            return _found(self._of_namespace(prefix, model), f"a model of the namespace {prefix}")
         if model and prefix in self.backends:
-            return (Candidate(prefix, model),)
+            return Pool((Candidate(prefix, model),), rule=f"a model of the backend {prefix}")
         for route in self.starred:
             if route.fits(name):
-                return route.candidates(name)
-        return self._of_namespace(DEFAULT, name, named=True)
+                return Pool(route.candidates(name), route.policy, f"fits {route.name} ({route.place})")
+        members = self._of_namespace(DEFAULT, name, named=True)
+        return _found(members, f"a model that the namespace {DEFAULT} names")
 
-    def policy(self, name: str) -> Policy:
-        """Return what becomes of the parameters of a name's requests."""
-        name = self.plain(name)
-        route = self.exact.get(name)
-        if route is None and not self.configured(name):
-            route = self.default
-        if route is None:
-            route = next((each for each in self.starred if each.fits(name)), None)
-        return USUAL if route is None else route.policy
+    def after(self, pool: Pool) -> Sequence[Pool]:
+        """Return what stands in for a pool once all of its candidates have failed, in order.
+
+        Its candidates bear the public name that they answer by. Names that callers may not ask for are
+        left out.
+        """
+        return () if pool.policy.fallback is None else self._chains[pool.policy.fallback]
+
+    @cached_property
+    def _chains(self) -> Mapping[str, Sequence[Pool]]:
+        """For each name that is a fallback: what it and its own fallbacks stand for."""
+        routes = (*self.routes, *(() if self.default is None else (self.default,)))
+        names = {route.policy.fallback for route in routes if route.policy.fallback is not None}
+        return {
+            name: tuple(
+                replace(pool, candidates=tuple(replace(each, public=public) for each in pool.candidates))
+                for public, pool in self.fallbacks(name)
+                if pool is not None and self.allows(public)
+            )
+            for name in names
+        }
+
+    def fallbacks(self, name: str) -> Sequence[tuple[str, Pool | None]]:
+        """Return a name that is a fallback, and its own fallbacks, each with what it stands for.
+
+        The last one stands for nothing where it does not resolve, or is one of the names before it.
+        """
+        chain: dict[str, Pool | None] = {}
+        following: str | None = name
+        while following is not None:
+            if following in chain:
+                return (*chain.items(), (following, None))
+            pool = chain[following] = self.configured(following)
+            following = None if pool is None else pool.policy.fallback
+        return tuple(chain.items())
 
     def plain(self, name: str) -> str:
         """Return a name without the namespace that it need not tell."""
@@ -176,25 +227,30 @@ class Routes:
             if (not named if member.models is None else model in member.models)
         )
 
-    def resolve(self, name: str, listed: Mapping[str, str]) -> tuple[Candidate, ...]:
-        """Return the candidates for ``name``, at least one; raise ``unknown_model`` where there is none.
+    def resolve(self, name: str, listed: Mapping[str, str]) -> Pool:
+        """Return what ``name`` stands for; raise ``unknown_model`` where that is nothing.
 
         ``listed``: model -> the first backend that lists it.
         """
-        candidates = self.configured(name)
-        if candidates:
-            return candidates
+        pool = self.configured(name)
+        if pool is not None:
+            return pool
         name = self.plain(name)
         if name in listed:
-            return (Candidate(listed[name], name),)
+            return Pool((Candidate(listed[name], name),), rule=f"{listed[name]} lists it")
         if self.default is not None and name:
-            return self.default.candidates(name)
+            rule = f"default ({self.default.place}), as nothing else has the name"
+            return Pool(self.default.candidates(name), self.default.policy, rule)
         # What another namespace does not have is not meant for this one.
         if name and name.partition("/")[0] not in self.namespaces:
-            candidates = self._of_namespace(DEFAULT, name)
-        if not candidates:
+            pool = _found(self._of_namespace(DEFAULT, name), f"the namespace {DEFAULT} takes any name")
+        if pool is None:
             raise unknown_model(name)
-        return candidates
+        return pool
+
+
+def _found(candidates: tuple[Candidate, ...], rule: str) -> Pool | None:
+    return Pool(candidates, rule=rule) if candidates else None
 
 
 def fits(pattern: str, name: str) -> bool:

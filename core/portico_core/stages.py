@@ -5,6 +5,7 @@ limits and keys become further elements of these lists.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from random import random
 from typing import Any, TypeAlias
 
 from portico.errors import invalid_request
@@ -13,14 +14,19 @@ from portico_core.call import Call
 from portico_core.keys import Keys
 from portico_core.models import Models
 from portico_core.policy import ALLOW, DROP, REFUSE
+from portico_core.pools.balance import StandingOf
+from portico_core.pools.choice import choose
 from portico_core.validate import check_headers
 
 Stage: TypeAlias = Callable[[Call], Awaitable[None]]
 
 
-def for_calls(keys: Keys, models: Models, check: Callable[[Any], None]) -> Sequence[Stage]:
+def for_calls(
+    keys: Keys, models: Models, standing: StandingOf, check: Callable[[Any], None]
+) -> Sequence[Stage]:
     """Return the stages of the RPCs that ask a backend. ``check`` refuses what none could answer."""
-    return (authenticate(keys), validate_headers, validate(check), authorise_model(models), judge_unknown)
+    find = find_candidates(models, standing)
+    return (authenticate(keys), validate_headers, validate(check), find, judge_unknown)
 
 
 def for_questions(keys: Keys) -> Sequence[Stage]:
@@ -52,12 +58,13 @@ def validate(check: Callable[[Any], None]) -> Stage:
     return stage
 
 
-def authorise_model(models: Models) -> Stage:
-    """Return the stage that finds the candidates which may serve the caller."""
+def find_candidates(models: Models, standing: StandingOf) -> Stage:
+    """Return the stage that finds out who may serve the caller, and in which order they are tried."""
 
     async def stage(call: Call) -> None:
-        call.candidates = await models.candidates(call.model, call.context.remaining())
-        call.policy = models.policy(call.model)
+        pools = await models.pools(call.model, call.context.remaining())
+        call.policy = pools[0].policy
+        call.candidates = choose(pools, call.model, call.params, call.headers, standing, random)
 
     return stage
 

@@ -238,6 +238,6 @@ def test_a_model_may_say_more_than_its_candidates(tmp_path: Path) -> None:
         + "models:\n  m: {candidates: b/x, unsupported: drop}\n  n: {candidates: [b/y], unknown: refuse}"
     )
     routes = loaded(tmp_path, text).routes
-    assert routes.configured("m") == (Candidate("b", "x"),)
-    assert (routes.policy("m"), routes.policy("n")) == (Policy(unsupported="drop"), Policy(unknown="refuse"))
-    assert routes.policy("b/x") == Policy()
+    assert routes.resolve("m", {}).candidates == (Candidate("b", "x"),)
+    policies = [routes.resolve(name, {}).policy for name in ("m", "n", "b/x")]
+    assert policies == [Policy(unsupported="drop"), Policy(unknown="refuse"), Policy()]

@@ -20,7 +20,7 @@ def urls(config: Config) -> dict[str, str]:
 
 
 def resolved(config: Config, name: str) -> list[str]:
-    return [str(each) for each in config.routes.resolve(name, {})]
+    return [str(each) for each in config.routes.resolve(name, {}).candidates]
 
 
 def test_openai_takes_every_name() -> None:

@@ -6,12 +6,14 @@ from typing import Final
 from portico.config import Mistakes, Node, did_you_mean, fill, value
 from portico_core import environment
 from portico_core.config.backends import check_name
+from portico_core.config.candidates import candidates_of
 from portico_core.config.settings import Backend
 from portico_core.policy import USUAL, Policy
-from portico_core.routing import STAR, Candidate, Member, Route, Routes
+from portico_core.routing import STAR, Member, Route, Routes
 
 #: Of a model that says more than its candidates.
 _CANDIDATES: Final = "candidates"
+_FALLBACK: Final = "fallback"
 
 
 def routes_of(members: Mapping[str, Node], backends: list[str]) -> Routes:
@@ -42,21 +44,27 @@ def _route(name: str, node: Node, backends: list[str]) -> Route:
     nodes = node.items() if node.is_list else [node]
     if not nodes:
         raise node.error("has no candidate", "Write BACKEND/MODEL, or a list of them.")
-    return Route(name, tuple(_candidate(name, each, backends) for each in nodes), node.place, policy)
+    return Route(name, candidates_of(name, nodes, policy, backends), node.place, policy)
 
 
-def _candidate(name: str, node: Node, backends: list[str]) -> Candidate:
-    backend, _, model = node.text().partition("/")
-    if not backend or not model:
-        raise node.error(f"expected BACKEND/MODEL, found {node.found}")
-    if backend not in backends:
-        # As it is written, not as variables fill it in: one may hold a key.
-        raise node.error(
-            f"no backend is called {node.found.partition('/')[0]}", did_you_mean(backend, backends)
-        )
-    if model != STAR and STAR in model and STAR not in name:
-        raise node.error(f"the * in {model} stands for nothing, as {name} has none")
-    return Candidate(backend, model)
+def check_fallbacks(members: Mapping[str, Node], routes: Routes) -> None:
+    """Refuse fallbacks that do not resolve, or come back to a name before them; ``members``: all sections."""
+    models, default = members.get("models"), members.get("default")
+    nodes = [] if models is None else list(models.members().values())
+    mistakes = Mistakes()
+    for node in nodes if default is None else [*nodes, default]:
+        fallback = node.members().get(_FALLBACK) if node.is_mapping else None
+        if fallback is None or fallback.absent:
+            continue
+        *before, (last, pool) = routes.fallbacks(fallback.text())
+        if pool is not None:
+            continue
+        if last in dict(before):
+            mistakes.add(fallback.error(f"leads back to {last}", "Fallbacks must come to an end."))
+        else:
+            remedy = did_you_mean(last, routes.exact) if routes.exact else ""
+            mistakes.add(fallback.error(f"the configuration does not say what {last} is", remedy))
+    mistakes.report()
 
 
 def namespaces_of(node: Node | None, backends: Sequence[Backend]) -> dict[str, tuple[Member, ...]]:

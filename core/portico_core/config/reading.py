@@ -9,7 +9,7 @@ from portico_core import environment
 from portico_core.adapters import Adapters, installed
 from portico_core.config.backends import backend_of, timeouts_of
 from portico_core.config.keys import keys_of
-from portico_core.config.names import allowed_of, namespaces_of, routes_of
+from portico_core.config.names import allowed_of, check_fallbacks, namespaces_of, routes_of
 from portico_core.config.settings import Backend, Config, Grpc, Key, Timeouts
 from portico_core.routing import Routes
 
@@ -61,6 +61,7 @@ def load(source: Source | None, environ: Mapping[str, str], adapters: Adapters |
         namespaces = namespaces_of(members.get("namespaces"), backends)
         allowed = allowed_of(members.get("allowed_models"), environ)
         routes = dataclasses.replace(routes, namespaces=namespaces, allowed=allowed)
+        check_fallbacks(members, routes)
     mistakes.report()
     return Config(grpc, tuple(backends), routes, keys, admin)
 

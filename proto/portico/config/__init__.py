@@ -6,7 +6,7 @@ dataclass, checking it member by member. Needs PyYAML, which the base of the dis
 
 from portico.config.document import ConfigError, Mistakes, Node, Source, parse, read
 from portico.config.fill import did_you_mean, fill, given, value
-from portico.config.values import Address, Duration, Size, Url, address
+from portico.config.values import Address, Duration, Size, Tokens, Url, address
 
 __all__ = [
     "Address",
@@ -16,6 +16,7 @@ __all__ = [
     "Node",
     "Size",
     "Source",
+    "Tokens",
     "Url",
     "address",
     "did_you_mean",

@@ -13,6 +13,8 @@ from portico.secret import Secret
 Duration: TypeAlias = Annotated[float, "duration"]
 #: Bytes, written as a number or with a unit: ``20MB``, ``64KiB``.
 Size: TypeAlias = Annotated[int, "size"]
+#: Tokens, written as a number or in thousands or millions: ``8192``, ``128k``, ``1m``.
+Tokens: TypeAlias = Annotated[int, "tokens"]
 #: An http or https URL.
 Url: TypeAlias = Annotated[str, "url"]
 #: Where a server listens: HOST:PORT, :PORT for all of the machine's addresses, or unix:/PATH.
@@ -34,6 +36,9 @@ _BYTES: Final = {
 }
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmg]?i?b|)", re.ASCII | re.IGNORECASE)
 
+_COUNTS: Final = {"": 1, "k": 1_000, "m": 1_000_000}
+_TOKENS: Final = re.compile(r"(\d{1,12})([km]?)", re.ASCII)
+
 
 def _duration(text: str) -> Duration | None:
     if not _DURATION.fullmatch(text):
@@ -47,6 +52,11 @@ def _size(text: str) -> Size | None:
     if match is None or match[2].lower() not in _BYTES:
         return None
     return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def _tokens(text: str) -> Tokens | None:
+    match = _TOKENS.fullmatch(text)
+    return int(match[1]) * _COUNTS[match[2]] or None if match else None
 
 
 def _url(text: str) -> Url | None:
@@ -92,6 +102,7 @@ _READERS: Final[Mapping[object, tuple[str, Callable[[str], object]]]] = {
     bool: ("true or false", {"true": True, "false": False}.get),
     Duration: ("a duration such as 5s, 500ms or 1m30s", _duration),
     Size: ("a size such as 20MB or 512KiB", _size),
+    Tokens: ("a number of tokens such as 8192 or 128k", _tokens),
     Url: ("a URL such as http://localhost:8080/v1", _url),
     Address: ("an address such as 0.0.0.0:50051, :50051 or unix:/run/portico.sock", address),
 }
