@@ -11,7 +11,7 @@ from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
 from portico_core.config import Config, ConfigError, Grpc, Key, Timeouts, load
-from portico_core.policy import Policy
+from portico_core.policy import ByHeader, Policy
 from portico_core.route_table import route_rows
 from portico_core.routing import Candidate, Member
 from tests.support.core import ScriptedAdapter, ask, over_grpc
@@ -209,6 +209,55 @@ backends:
             BACKEND + "models:\n  m:\n    candidates: b/x\n    unsupported: ignore",
             ["5: models.m.unsupported: expected refuse or drop, found ignore"],
         ),
+        (
+            BACKEND + "models:\n  m:\n    candidates: [{weight: 1}, {model: b/x, weight: 2}]",
+            ["4: models.m.candidates[0]: model is missing. Add `model: BACKEND/MODEL` here."],
+        ),
+        (
+            BACKEND + "models:\n  m:\n    - {model: b/x, weight: 2}",
+            ["4: models.m[0].weight: means nothing in an order. Add `balance: weighted`"],
+        ),
+        (
+            BACKEND + "models:\n  m:\n    - {model: b/x, context: 128 k}",
+            ["4: models.m[0].context: expected a number of tokens such as 8192 or 128k, found 128 k"],
+        ),
+        (
+            BACKEND + "models:\n  m:\n    - {model: b/x, features: [imges]}",
+            ["4: models.m[0].features: imges is not known. Did you mean images?"],
+        ),
+        (BACKEND + "models:\n  m:\n    - {model: b/x, tags: ['a,b']}", ["4: models.m[0].tags: a tag is"]),
+        (BACKEND + "models:\n  m:\n    - {model: b/x, limit: 0}", ["4: models.m[0].limit: expected 1 or"]),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, balance: random}",
+            ["3: models.m.balance: expected order, weighted or least, found random"],
+        ),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, affinity: prompt_cache_key}",
+            ["3: models.m.affinity: has no choice in an order. Add `balance: weighted`"],
+        ),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, balance: least, affinity: user}",
+            ["3: models.m.affinity: expected prompt_cache_key or {header: NAME}, found user"],
+        ),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, balance: least, affinity: {header: X-Session}}",
+            ["3: models.m.affinity.header: a header's name is written in lower case"],
+        ),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, fallback: nn}\n  n: b/y",
+            ["3: models.m.fallback: the configuration does not say what nn is. "],
+        ),
+        (
+            BACKEND + "models:\n  m: {candidates: b/x, fallback: n}\n  n: {candidates: b/y, fallback: m}",
+            [
+                "3: models.m.fallback: leads back to n. Fallbacks must come to an end.",
+                "4: models.n.fallback: leads back to m. Fallbacks must come to an end.",
+            ],
+        ),
+        (
+            BACKEND + "models:\n  'a-*': {candidates: b/x, fallback: a-b}",
+            ["3: models.a-*.fallback: leads back to a-b. Fallbacks must come to an end."],
+        ),
         (BACKEND + "models:\n  m: b/x-*", ["3: models.m: the * in x-* stands for nothing, as m has none"]),
         (BACKEND + "models:\n  '*m*': b/x", ["3: models.*m*: a model name has at most one *"]),
         (
@@ -229,6 +278,46 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path, text: str, messages
     assert len(told) == len(messages)
     for line, message in zip(told, messages, strict=True):
         assert line.startswith(f"{tmp_path / 'portico.yaml'}:{message}")
+
+
+POOLED = (
+    BACKEND
+    + """
+models:
+  m:
+    candidates:
+      - {model: b/later, priority: 1, tags: [eu]}
+      - {model: b/much, weight: 90, context: 128k, features: [images, tools]}
+      - {model: b/little, weight: 10, limit: 8, queue: 4}
+      - b/last
+    balance: least
+    affinity: {header: x-session-id}
+    fallback: n
+  n: [b/y, b/z]
+"""
+)
+
+
+def test_a_candidate_may_say_more_than_its_model(tmp_path: Path) -> None:
+    """A plain one says nothing; they stand in the order of their priorities."""
+    routes = loaded(tmp_path, POOLED).routes
+    pool = routes.resolve("m", {})
+    assert pool.candidates == (
+        Candidate("b", "much", weight=90, context=128_000, features=frozenset({"images", "tools"})),
+        Candidate("b", "little", weight=10, limit=8, queue=4),
+        Candidate("b", "last"),
+        Candidate("b", "later", priority=1, tags=frozenset({"eu"})),
+    )
+    assert pool.policy == Policy(balance="least", affinity=ByHeader("x-session-id"), fallback="n")
+    assert [[str(each) for each in then.candidates] for then in routes.after(pool)] == [["b/y", "b/z"]]
+    assert {each.public for then in routes.after(pool) for each in then.candidates} == {"n"}
+
+
+def test_the_table_of_routes_tells_parts_and_fallbacks(tmp_path: Path) -> None:
+    """What is tried after another is behind a comma."""
+    rows = {name: targets for name, targets, _ in route_rows(loaded(tmp_path, POOLED))}
+    assert rows["m"] == "89% b/much + 10% b/little + 1% b/last, b/later, then n"
+    assert rows["n"] == "b/y, b/z"
 
 
 def test_a_model_may_say_more_than_its_candidates(tmp_path: Path) -> None:
