@@ -1,6 +1,7 @@
 """The configured backends at work: each with its adapter and how it has been doing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from portico.adapter import Adapter, Limits, ListsByCaller
 from portico.config import ConfigError, Mistakes
@@ -19,6 +20,7 @@ class Backend:
     """A backend, its adapter, and counts of what became of the attempts at it."""
 
     def __init__(self, settings: config.Backend) -> None:
+        self._settings = replace(settings, place="")
         self.name = settings.name
         self.dialect = settings.dialect
         self.timeouts = settings.timeouts
@@ -34,6 +36,10 @@ class Backend:
         #: Whether it may list other models to other callers.
         self.lists_by_caller = isinstance(self.adapter, ListsByCaller) and self.adapter.lists_by_caller
         self._status = BackendStatus(name=self.name, dialect=self.dialect)
+
+    def is_of(self, settings: config.Backend) -> bool:
+        """Tell whether it is what these settings would make. Where they stand in the file does not count."""
+        return replace(settings, place="") == self._settings
 
     def redact(self, error: GatewayError) -> None:
         """Take the backend's own keys out of its error, should it have repeated them."""
@@ -78,15 +84,22 @@ def _is_callers(error: GatewayError) -> bool:
     return passed or error.error_class is ErrorClass.CALLER
 
 
-def build(settings: Iterable[config.Backend]) -> dict[str, Backend]:
+def build(
+    settings: Iterable[config.Backend], running: Mapping[str, Backend] | None = None
+) -> dict[str, Backend]:
     """Make the backends of a configuration, by name and in its order. Nothing is opened yet.
 
-    Raises ConfigError that tells all whose adapters refuse to be made, such as for a proxy that the
-    environment names and they cannot use.
+    Of those that are ``running`` already it takes the ones whose settings are the same. Raises ConfigError
+    that tells all whose adapters refuse to be made, such as for a proxy that the environment names and they
+    cannot use.
     """
     made: dict[str, Backend] = {}
     mistakes = Mistakes()
     for each in settings:
+        same = (running or {}).get(each.name)
+        if same is not None and same.is_of(each):
+            made[each.name] = same
+            continue
         try:
             made[each.name] = Backend(each)
         except ValueError as error:

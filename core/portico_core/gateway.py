@@ -31,18 +31,12 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.receipt_pb2 import Outcome
 from portico.v1.status_pb2 import GatewayState
-from portico_core import backends, dispatch, operations, stages, telemetry
+from portico_core import dispatch, operations, stages, telemetry
 from portico_core.call import Call
-from portico_core.catalog import Catalog
 from portico_core.config import Config
-from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
-from portico_core.models import Models
 from portico_core.operations import R, S, Streaming, Unary
-from portico_core.routing import Candidate
-from portico_core.standing import Standing
-from portico_core.text_endpoint import TextEndpoints
-from portico_core.validate import check_chat, check_complete, check_embed
+from portico_core.setup import Setup
 
 _log: Final = logging.getLogger("portico.gateway")
 
@@ -51,28 +45,32 @@ class RoutingGateway:
     """A ``portico.gateway.Gateway`` over the backends of a configuration."""
 
     def __init__(self, config: Config) -> None:
-        self._backends = backends.build(config.backends)
-        self._catalog = Catalog(self._backends.values(), config.routes.bare)
-        self._models = Models(config.routes, self._catalog)
-        self.metrics = Metrics(ModelLabels(config.routes, self._catalog), self._backends.values())
-        keys = Keys(config.keys)
-        self._question_stages = (self._refuse_when_draining, *stages.for_questions(keys))
-        self._chat_stages, self._text_stages, self._embed_stages = (
-            (self._refuse_when_draining, *stages.for_calls(keys, self._models, self._standing, check))
-            for check in (check_chat, check_complete, check_embed)
-        )
-        endpoints = TextEndpoints()
-        self._complete = operations.complete(endpoints)
-        self._stream_complete = operations.stream_complete(endpoints)
+        self._setup = Setup(config, self._refuse_when_draining)
+        self.metrics = Metrics(self._labels(), self._setup.backends.values())
+        # Of earlier configurations, until their last calls are over.
+        self._closing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
         self._draining = False
-        self._running = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def start(self) -> None:
         """Begin to ask the backends for their models, without waiting for them."""
-        self._catalog.renew()
+        self._setup.catalog.renew()
+
+    async def reload(self, config: Config) -> None:
+        """Serve by another configuration from now on; running calls end by the one that they began with.
+
+        Backends whose settings are the same go on with their connections and records. Raises ConfigError
+        where an adapter refuses to be made; nothing has changed then.
+        """
+        old = self._setup
+        new = Setup(config, self._refuse_when_draining, old.backends)
+        # The old one serves while the new one asks for lists, so that no name is unknown for a moment.
+        await new.catalog.complete()
+        self._setup = new
+        self.metrics.follow(self._labels(), new.backends.values())
+        task = asyncio.create_task(old.aclose(but=tuple(new.backends.values())))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def drain(self) -> None:
         """Take no new calls; running ones go on."""
@@ -80,54 +78,59 @@ class RoutingGateway:
 
     async def idle(self) -> None:
         """Wait until no call is running."""
-        await self._idle.wait()
+        await asyncio.gather(self._setup.idle(), *self._closing)
 
     async def aclose(self) -> None:
         """Take no new calls, wait for the running ones, and close what was opened."""
         self.drain()
-        await self.idle()
-        async with contextlib.AsyncExitStack() as closing:
-            for backend in self._backends.values():
-                closing.push_async_callback(backend.adapter.aclose)
-            closing.push_async_callback(self._catalog.aclose)
+        await asyncio.gather(*self._closing)
+        await self._setup.aclose()
 
     async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
         call = Call("Chat", context, request.headers, request.params)
-        return await self._answer(call, self._chat_stages, operations.CHAT)
+        setup = self._setup
+        return await self._answer(call, setup, setup.chat_stages, operations.CHAT)
 
     def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
         call = Call("Stream", context, request.headers, request.params)
-        return self._stream(call, self._chat_stages, operations.STREAM)
+        setup = self._setup
+        return self._stream(call, setup, setup.chat_stages, operations.STREAM)
 
     async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
         call = Call("Complete", context, request.headers, request.params)
-        return await self._answer(call, self._text_stages, self._complete)
+        setup = self._setup
+        return await self._answer(call, setup, setup.text_stages, setup.complete)
 
     def stream_complete(
         self, request: StreamCompleteRequest, context: CallContext, /
     ) -> AsyncGenerator[StreamCompleteResponse, None]:
         call = Call("StreamComplete", context, request.headers, request.params)
-        return self._stream(call, self._text_stages, self._stream_complete)
+        setup = self._setup
+        return self._stream(call, setup, setup.text_stages, setup.stream_complete)
 
     async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
         call = Call("Embed", context, request.headers, request.params)
-        return await self._answer(call, self._embed_stages, operations.EMBED)
+        setup = self._setup
+        return await self._answer(call, setup, setup.embed_stages, operations.EMBED)
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         call = Call("ListModels", context, request.headers)
-        with self._settled(call):
-            await _pass(call, self._question_stages)
-            return ListModelsResponse(models=await self._models.all(context.remaining(), call.headers))
+        setup = self._setup
+        with self._settled(call, setup):
+            await _pass(call, setup.question_stages)
+            return ListModelsResponse(models=await setup.models.all(context.remaining(), call.headers))
 
     async def get_model(self, request: GetModelRequest, context: CallContext, /) -> GetModelResponse:
         call = Call("GetModel", context, request.headers)
-        with self._settled(call):
-            await _pass(call, self._question_stages)
-            return GetModelResponse(model=await self._models.one(request.id, context.remaining()))
+        setup = self._setup
+        with self._settled(call, setup):
+            await _pass(call, setup.question_stages)
+            return GetModelResponse(model=await setup.models.one(request.id, context.remaining()))
 
     async def get_status(self, _request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         call = Call("GetStatus", context)
-        with self._settled(call):
+        setup = self._setup
+        with self._settled(call, setup):
             # No stages: probes have no key, and a gateway that drains must say so.
             state = GatewayState.GATEWAY_STATE_SERVING
             if self._draining:
@@ -136,42 +139,43 @@ class RoutingGateway:
                 state=state,
                 version=portico.__version__,
                 uptime_seconds=time.monotonic() - self._started,
-                models=self._models.names(),
-                backends=[backend.status() for backend in self._backends.values()],
+                models=setup.models.names(),
+                backends=[backend.status() for backend in setup.backends.values()],
             )
 
-    async def _answer(self, call: Call, through: Sequence[stages.Stage], operation: Unary[R]) -> R:
-        with self._settled(call):
+    async def _answer(
+        self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Unary[R]
+    ) -> R:
+        with self._settled(call, setup):
             await _pass(call, through)
-            return await dispatch.answer(call, self._backends, operation)
+            return await dispatch.answer(call, setup.backends, operation)
 
     async def _stream(
-        self, call: Call, through: Sequence[stages.Stage], operation: Streaming[S]
+        self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Streaming[S]
     ) -> AsyncGenerator[S, None]:
-        with self._settled(call):
+        with self._settled(call, setup):
             await _pass(call, through)
-            async with contextlib.aclosing(dispatch.stream(call, self._backends, operation)) as responses:
+            async with contextlib.aclosing(dispatch.stream(call, setup.backends, operation)) as responses:
                 async for response in responses:
                     yield response
 
-    def _standing(self, candidate: Candidate) -> Standing:
-        return self._backends[candidate.backend].standings.of(candidate.model)
+    def _labels(self) -> ModelLabels:
+        return ModelLabels(self._setup.config.routes, self._setup.catalog)
 
     async def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
 
     @contextlib.contextmanager
-    def _settled(self, call: Call) -> Iterator[None]:
+    def _settled(self, call: Call, setup: Setup) -> Iterator[None]:
         """See a call to its end, whichever it is: only GatewayErrors leave, and the receipt is made."""
         context = call.context
         context.request_id = context.request_id or f"req_{secrets.token_hex(16)}"
         outcome = Outcome.OUTCOME_OK
-        self._running += 1
-        self._idle.clear()
         self.metrics.began(call)
         try:
-            yield
+            with setup.in_use():
+                yield
         except GatewayError as error:
             outcome, call.error = Outcome.OUTCOME_ERROR, error
             raise
@@ -189,9 +193,6 @@ class RoutingGateway:
             context.receipt = telemetry.receipt(call, outcome)
             telemetry.log(call, context.receipt)
             self.metrics.ended(call, outcome)
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
 
 
 async def _pass(call: Call, through: Sequence[stages.Stage]) -> None:

@@ -40,7 +40,6 @@ class Metrics:
 
     def __init__(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
         self.registry: Final = CollectorRegistry()
-        self._models = models
         own = self.registry
         call = ("rpc", "model", "backend")
         calls = Counter(
@@ -76,8 +75,9 @@ class Metrics:
         attempts_running = Gauge(
             "portico_attempts_in_flight", "Attempts under way.", ("backend",), registry=own
         )
-        for backend in backends:
-            attempts_running.labels(backend.name).set_function(backend.in_flight)
+        self._attempts_running = attempts_running
+        self._backends: set[str] = set()
+        self.follow(models, backends)
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
         ProcessCollector(registry=own)
         # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
@@ -88,6 +88,16 @@ class Metrics:
         self._first_content = cache(first_content.labels)
         self._tokens = cache(tokens.labels)
         self._attempts = cache(attempts.labels)
+
+    def follow(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
+        """Go on with the labels and the backends of another configuration."""
+        self._models = models
+        running = {backend.name: backend for backend in backends}
+        for gone in self._backends - running.keys():
+            self._attempts_running.remove(gone)
+        for name, backend in running.items():
+            self._attempts_running.labels(name).set_function(backend.in_flight)
+        self._backends = set(running)
 
     async def told(self) -> CollectorRegistry:
         """Return the registry, for ``admin``."""
