@@ -68,7 +68,7 @@ def test_no_candidate_has_much_more_than_its_part_of_the_load(weights: list[floa
     candidates, standings = members(weights), Standings()
     for calls, key in enumerate(keys, 1):
         chosen = bounded(candidates, str(key), lambda each: standings.of(each.model))[0]
-        standings.of(chosen.model).began()
+        standings.of(chosen.model).in_flight += 1
         part = dict(zip(candidates, shares(candidates), strict=True))[chosen]
         assert standings.of(chosen.model).in_flight <= max(4, ceil(1.25 * calls * part + 1e-9))
 
@@ -83,7 +83,7 @@ def test_a_key_comes_back_when_its_candidate_is_less_busy() -> None:
 
     for _ in range(4):
         assert choice() == first
-        standings.of(first.model).began()
+        standings.of(first.model).in_flight += 1
     assert choice() == second
-    standings.of(first.model).ended()
+    standings.of(first.model).in_flight -= 1
     assert choice() == first
