@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Final
 
 from portico.errors import unknown_model
-from portico_core.policy import USUAL, Policy
+from portico_core.policy import ORDER, USUAL, Policy
 
 #: In a route's name: any text, or none. As the whole model of a candidate: the name that was asked
 #: for. Inside a longer model: what the star of the route's name stands for.
@@ -89,7 +89,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """What a name stands for: the candidates, and how they are chosen from."""
 
@@ -97,6 +97,11 @@ class Pool:
     policy: Policy = USUAL
     #: Why the name stands for them, in words.
     rule: str = ""
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it is the same list for every call that asks for no tags."""
+        return self.policy.balance == ORDER and all(each.features is None for each in self.candidates)
 
 
 @dataclass(frozen=True)

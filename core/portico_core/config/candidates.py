@@ -38,6 +38,8 @@ class _Entry:
             raise ValueError("limit: expected 1 or more")
         if self.queue is not None and self.queue < 0:
             raise ValueError("queue: expected 0 or more")
+        if self.queue is not None and self.limit is None:
+            raise ValueError("queue: nobody waits without a limit. Add `limit: …`.")
 
 
 def candidates_of(

@@ -7,13 +7,14 @@ from google.protobuf.message import Message
 
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.headers_pb2 import Header
-from portico_core.policy import ORDER, ByHeader, Policy
+from portico_core.policy import ByHeader, Policy
 from portico_core.pools.balance import Chance, StandingOf
 from portico_core.pools.fit import ROUTE_HEADER, lacks, refusal
 from portico_core.pools.needs import needs
 from portico_core.pools.order import ordered
 from portico_core.routing import Candidate, Pool
 
+_NONE: Final = frozenset[str]()
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -30,7 +31,7 @@ def choose(
     ``pools``: what the model stands for, and then what stands in for it.
     """
     tags = tags_of(headers)
-    if len(pools) == 1 and not tags and _is_plain(pools[0]):
+    if len(pools) == 1 and not tags and pools[0].plain:
         return pools[0].candidates
     every = [each for pool in pools for each in pool.candidates]
     needed = _NOTHING if all(each.features is None for each in every) else needs(params)
@@ -49,6 +50,8 @@ def choose(
 def tags_of(headers: Sequence[Header]) -> frozenset[str]:
     """Return the tags that the caller's headers ask for."""
     values = values_of(ROUTE_HEADER, headers)
+    if not values:
+        return _NONE
     return frozenset(tag for value in values for each in value.split(",") if (tag := each.strip()))
 
 
@@ -64,8 +67,3 @@ def key_of(policy: Policy, params: Message, headers: Sequence[Header]) -> str:
 def values_of(name: str, headers: Sequence[Header]) -> list[str]:
     """Return the values of a header, whose name is given in lower case."""
     return [each.value.decode("latin-1") for each in headers if each.name.lower() == name]
-
-
-def _is_plain(pool: Pool) -> bool:
-    """Tell whether a pool is the same list for every call."""
-    return pool.policy.balance == ORDER and all(each.features is None for each in pool.candidates)
