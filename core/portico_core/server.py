@@ -1,12 +1,13 @@
 """The core as a server: gRPC, health and reflection, from the first call to the last."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -51,14 +52,24 @@ _FLUSH: Final = 0.5
 # Seconds; as good as for ever.
 _NEVER: Final = 1e6
 
+#: What runs beside a gateway.
+Beside: TypeAlias = Callable[[RoutingGateway], contextlib.AbstractAsyncContextManager[None]]
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str], None]) -> None:
+async def serve(
+    config: Config,
+    *,
+    listen: Sequence[str],
+    ready: Callable[[str], None],
+    beside: Beside = lambda _: contextlib.nullcontext(),
+) -> None:
     """Run a core until SIGTERM or SIGINT, then drain it; a second signal stops it at once.
 
     ``listen``: addresses, HOST:PORT or unix:/PATH; port 0 is one of the machine's choice. ``ready`` is
-    called with the addresses in use, joined by ", ". Raises OSError where one cannot be listened on.
+    called with the addresses in use, joined by ", ". ``beside``: what runs as long as the gateway does, such
+    as ``reloading``. Raises OSError where an address cannot be listened on.
     """
     gateway = RoutingGateway(config)
     server = Server(gateway)
@@ -71,7 +82,7 @@ async def serve(config: Config, *, listen: Sequence[str], ready: Callable[[str],
     for number in _SIGNALS:
         loop.add_signal_handler(number, signalled)
     grace = 0.0
-    async with admin(gateway.metrics.told, config.admin):
+    async with admin(gateway.metrics.told, config.admin), beside(gateway):
         try:
             ready(", ".join(await server.start(listen)))
             await told.wait()

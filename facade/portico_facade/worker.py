@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from portico.config import Source
+from portico_core.reload import reloading
 from portico_facade.merged import merged
 from portico_facade.server import stop_signals
 from portico_facade.telling import ask, telling
@@ -29,12 +29,15 @@ def of_all(folder: Path) -> Path:
 
 
 async def work(
-    source: Source | None, where: Where, folder: Path, number: int, *, ready: Callable[[str], None]
+    source: Path | None, where: Where, folder: Path, number: int, *, ready: Callable[[str], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it."""
     settings, config = load(source)
     with stop_signals() as (stop, hurry):
-        async with whole(settings, config, where, drain=settings.drain, hurry=hurry) as running:
+        async with (
+            whole(settings, config, where, drain=settings.drain, hurry=hurry) as running,
+            reloading(running.core, source, lambda: load(source)[1]),
+        ):
             texts = {FACADE: text_of(running.facade.metrics.told), CORE: text_of(running.core.metrics.told)}
 
             async def told() -> CollectorRegistry:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from functools import partial
 
 from portico_facade.cli.common import UsageError, add_config, announce, checked_address, config_path, run
 from portico_facade.cli.environment import make_up_key
@@ -13,7 +14,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "core",
         help="run the gRPC routing core",
         description="Run the routing core: portico.v1.GatewayService, grpc.health.v1 and reflection. "
-        "SIGTERM and SIGINT drain it: health turns NOT_SERVING, running calls finish, and it exits with 0.",
+        "SIGTERM and SIGINT drain it: health turns NOT_SERVING, running calls finish, and it exits with 0. "
+        "When the configuration file changes, or on SIGHUP, it goes over to what the file says then; running "
+        "calls keep what they began with, and a file with mistakes changes nothing.",
     )
     add_config(parser)
     parser.add_argument(
@@ -28,12 +31,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _run(options: argparse.Namespace) -> int:
     from portico_core.config import ConfigError, load
+    from portico_core.reload import reloading
     from portico_core.server import serve
 
     make_up_key(tell=True)
+    path = config_path(options)
+    again = partial(load, path, os.environ)
     try:
-        config = load(config_path(options), os.environ)
+        config = again()
     except ConfigError as error:
         raise UsageError(str(error)) from error
     listen = [checked_address("--listen", each) for each in options.listen or ()] or [config.grpc.listen]
-    return run(serve(config, listen=listen, ready=announce("core")))
+    beside = partial(reloading, path=path, load=again)
+    return run(serve(config, listen=listen, ready=announce("core"), beside=beside))

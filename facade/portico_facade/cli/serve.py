@@ -21,7 +21,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Run the whole gateway on this machine: a core and a facade, as two processes that speak "
         "over a Unix socket; or with --workers as many processes as it says, each facade and core in one, "
         "that share the ports. A process that dies is started again. SIGTERM and SIGINT drain all, a facade "
-        "before its core.",
+        "before its core. When the configuration file changes, or on SIGHUP, the core goes over "
+        "to what it says then.",
     )
     add_config(parser)
     parser.add_argument(
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         if wanted:
             return asyncio.run(workers.run(folder, lock, wanted, file, (http, grpc, config.admin), _banner))
         socket = f"unix:{folder / 'core.sock'}"
-        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock)
+        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock, reloads=True)
         facade = Child("facade", ["facade", *file, "--listen", http, "--core", socket], lock)
         tiers = ((core,), (facade,))
         return asyncio.run(supervise(tiers, lambda addresses: _banner(addresses[facade], addresses[core])))

@@ -22,9 +22,13 @@ _RECOVERED: Final = 60.0
 class Child:
     """One ``portico`` command as a process of its own."""
 
-    def __init__(self, name: str, arguments: Sequence[str], kept: int) -> None:
-        """``kept``: a file descriptor that the process holds open as long as it runs."""
+    def __init__(self, name: str, arguments: Sequence[str], kept: int, *, reloads: bool = False) -> None:
+        """``kept``: a file descriptor that the process holds open as long as it runs.
+
+        ``reloads``: it reads its configuration again on SIGHUP; any other process would end.
+        """
         self.name = name
+        self.reloads = reloads
         self._arguments = arguments
         self._kept = kept
         self._process: asyncio.subprocess.Process | None = None
@@ -60,7 +64,7 @@ class Child:
 
 
 async def supervise(tiers: Sequence[Sequence[Child]], ready: Callable[[Mapping[Child, str]], None]) -> int:
-    """Run children until SIGTERM or SIGINT, then drain them.
+    """Run children until SIGTERM or SIGINT, then drain them; SIGHUP goes to those that reload.
 
     Those of a tier start and drain together; a tier starts when those before it are ready, and drains before
     they do. ``ready`` is called once, with the address of each child. A second signal stops the children
@@ -76,8 +80,14 @@ async def supervise(tiers: Sequence[Sequence[Child]], ready: Callable[[Mapping[C
                 child.signal(number)
         stop.set()
 
+    def reloading() -> None:
+        for child in children:
+            if child.reloads:
+                child.signal(signal.SIGHUP)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
+    loop.add_signal_handler(signal.SIGHUP, reloading)
 
     addresses: dict[Child, str] = {}
     for tier in tiers:

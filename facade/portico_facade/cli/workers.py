@@ -73,7 +73,12 @@ async def run(
         with _reserved(http) as http_port, _reserved(grpc) as grpc_port:
             listen = ["--listen", http_port, "--grpc", grpc_port, "--folder", str(folder)]
             children = [
-                Child(f"worker {number}", ["worker", *file, *listen, "--number", str(number)], lock)
+                Child(
+                    f"worker {number}",
+                    ["worker", *file, *listen, "--number", str(number)],
+                    lock,
+                    reloads=True,
+                )
                 for number in range(count)
             ]
             return await supervise((children,), lambda _: banner(http_port, grpc_port))

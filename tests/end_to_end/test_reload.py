@@ -1,0 +1,66 @@
+"""``portico serve`` goes over to another configuration without losing a call."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.support.gateway import Gateway, serve
+
+ONE = "backends: {one: {dialect: dummy}}\nmodels: {m: one/echo-1}\n"
+OTHER = "backends: {other: {dialect: dummy}}\nmodels: {m: other/echo-1}\n"
+BAD = "backends: {one: {dialect: dummy}}\nmodels: {m: nowhere/echo-1}\n"
+
+
+def served_by(gateway: Gateway) -> str:
+    """Return who answers, told by a header; raise where the call fails."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    with urlopen(Request(f"{gateway.url}/chat/completions", json.dumps(body).encode()), timeout=20) as told:
+        return str(told.headers["x-portico-model"])
+
+
+@pytest.mark.parametrize("env", [{}, {"WORKERS": "2"}], ids=["halves", "workers"])
+def test_a_changed_file_takes_over_and_no_call_is_lost(env: Mapping[str, str], tmp_path: Path) -> None:
+    """Calls go on all the time; a file with a mistake changes nothing, and SIGHUP reads it at once."""
+    config = tmp_path / "portico.yaml"
+    config.write_text(ONE)
+    with serve(config, env=env) as gateway:
+        seen: list[str] = []
+        failures: list[Exception] = []
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                try:
+                    seen.append(served_by(gateway))
+                except Exception as error:
+                    failures.append(error)
+
+        def wait_for(name: str) -> None:
+            end = time.monotonic() + 20
+            while set(seen[-10:]) != {name}:
+                assert time.monotonic() < end, f"calls go to {set(seen[-10:])}"
+                time.sleep(0.01)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            wait_for("one/echo-1")
+            config.write_text(OTHER)
+            wait_for("other/echo-1")
+            config.write_text(BAD)
+            gateway.process.wait_for("no backend is called nowhere")
+            assert served_by(gateway) == "other/echo-1"
+            config.write_text(ONE)
+            os.kill(gateway.process.popen.pid, signal.SIGHUP)
+            wait_for("one/echo-1")
+        finally:
+            over.set()
+            asking.join()
+        assert failures == []
