@@ -26,51 +26,52 @@ from portico.v1 import chat_pb2 as portico_dot_v1_dot_chat__pb2
 from portico.v1 import chunk_pb2 as portico_dot_v1_dot_chunk__pb2
 from portico.v1 import completions_pb2 as portico_dot_v1_dot_completions__pb2
 from portico.v1 import embeddings_pb2 as portico_dot_v1_dot_embeddings__pb2
+from portico.v1 import events_pb2 as portico_dot_v1_dot_events__pb2
 from portico.v1 import headers_pb2 as portico_dot_v1_dot_headers__pb2
 from portico.v1 import models_pb2 as portico_dot_v1_dot_models__pb2
 from portico.v1 import receipt_pb2 as portico_dot_v1_dot_receipt__pb2
 from portico.v1 import status_pb2 as portico_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18portico/v1/gateway.proto\x12\nportico.v1\x1a\x15portico/v1/chat.proto\x1a\x16portico/v1/chunk.proto\x1a\x1cportico/v1/completions.proto\x1a\x1bportico/v1/embeddings.proto\x1a\x18portico/v1/headers.proto\x1a\x17portico/v1/models.proto\x1a\x18portico/v1/receipt.proto\x1a\x17portico/v1/status.proto\"d\n\x0b\x43hatRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.ChatCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x87\x01\n\x0c\x43hatResponse\x12.\n\ncompletion\x18\x01 \x01(\x0b\x32\x1a.portico.v1.ChatCompletion\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"f\n\rStreamRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.ChatCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\xa9\x01\n\x0eStreamResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.portico.v1.ChunkHeader\x12%\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x15.portico.v1.ChatChunk\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x04 \x03(\x0b\x32\x12.portico.v1.Header\"h\n\x0f\x43ompleteRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.TextCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x8b\x01\n\x10\x43ompleteResponse\x12.\n\ncompletion\x18\x01 \x01(\x0b\x32\x1a.portico.v1.TextCompletion\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"n\n\x15StreamCompleteRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.TextCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\xb6\x01\n\x16StreamCompleteResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.portico.v1.ChunkHeader\x12*\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x1a.portico.v1.TextCompletion\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x04 \x03(\x0b\x32\x12.portico.v1.Header\"`\n\x0c\x45mbedRequest\x12+\n\x06params\x18\x01 \x01(\x0b\x32\x1b.portico.v1.EmbeddingParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x87\x01\n\rEmbedResponse\x12-\n\nembeddings\x18\x01 \x01(\x0b\x32\x19.portico.v1.EmbeddingList\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"8\n\x11ListModelsRequest\x12#\n\x07headers\x18\x01 \x03(\x0b\x32\x12.portico.v1.Header\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.portico.v1.Model\"B\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.portico.v1.Model\"\x12\n\x10GetStatusRequest\"\xa2\x01\n\x11GetStatusResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.portico.v1.GatewayState\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\x12+\n\x08\x62\x61\x63kends\x18\x05 \x03(\x0b\x32\x19.portico.v1.BackendStatus2\xcc\x04\n\x0eGatewayService\x12\x39\n\x04\x43hat\x12\x17.portico.v1.ChatRequest\x1a\x18.portico.v1.ChatResponse\x12\x41\n\x06Stream\x12\x19.portico.v1.StreamRequest\x1a\x1a.portico.v1.StreamResponse0\x01\x12\x45\n\x08\x43omplete\x12\x1b.portico.v1.CompleteRequest\x1a\x1c.portico.v1.CompleteResponse\x12Y\n\x0eStreamComplete\x12!.portico.v1.StreamCompleteRequest\x1a\".portico.v1.StreamCompleteResponse0\x01\x12<\n\x05\x45mbed\x12\x18.portico.v1.EmbedRequest\x1a\x19.portico.v1.EmbedResponse\x12K\n\nListModels\x12\x1d.portico.v1.ListModelsRequest\x1a\x1e.portico.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.portico.v1.GetModelRequest\x1a\x1c.portico.v1.GetModelResponse\x12H\n\tGetStatus\x12\x1c.portico.v1.GetStatusRequest\x1a\x1d.portico.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18portico/v1/gateway.proto\x12\nportico.v1\x1a\x15portico/v1/chat.proto\x1a\x16portico/v1/chunk.proto\x1a\x1cportico/v1/completions.proto\x1a\x1bportico/v1/embeddings.proto\x1a\x17portico/v1/events.proto\x1a\x18portico/v1/headers.proto\x1a\x17portico/v1/models.proto\x1a\x18portico/v1/receipt.proto\x1a\x17portico/v1/status.proto\"d\n\x0b\x43hatRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.ChatCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x87\x01\n\x0c\x43hatResponse\x12.\n\ncompletion\x18\x01 \x01(\x0b\x32\x1a.portico.v1.ChatCompletion\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"\x87\x01\n\rStreamRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.ChatCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\x12\x0e\n\x06\x65vents\x18\x03 \x01(\x08\x12\x0f\n\x07restart\x18\x04 \x01(\x08\"\xd3\x01\n\x0eStreamResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.portico.v1.ChunkHeader\x12%\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x15.portico.v1.ChatChunk\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x04 \x03(\x0b\x32\x12.portico.v1.Header\x12(\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x18.portico.v1.AttemptEvent\"h\n\x0f\x43ompleteRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.TextCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x8b\x01\n\x10\x43ompleteResponse\x12.\n\ncompletion\x18\x01 \x01(\x0b\x32\x1a.portico.v1.TextCompletion\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"\x8f\x01\n\x15StreamCompleteRequest\x12\x30\n\x06params\x18\x01 \x01(\x0b\x32 .portico.v1.TextCompletionParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\x12\x0e\n\x06\x65vents\x18\x03 \x01(\x08\x12\x0f\n\x07restart\x18\x04 \x01(\x08\"\xe0\x01\n\x16StreamCompleteResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.portico.v1.ChunkHeader\x12*\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x1a.portico.v1.TextCompletion\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x04 \x03(\x0b\x32\x12.portico.v1.Header\x12(\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x18.portico.v1.AttemptEvent\"`\n\x0c\x45mbedRequest\x12+\n\x06params\x18\x01 \x01(\x0b\x32\x1b.portico.v1.EmbeddingParams\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"\x87\x01\n\rEmbedResponse\x12-\n\nembeddings\x18\x01 \x01(\x0b\x32\x19.portico.v1.EmbeddingList\x12\"\n\x06served\x18\x02 \x01(\x0b\x32\x12.portico.v1.Served\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.portico.v1.Header\"8\n\x11ListModelsRequest\x12#\n\x07headers\x18\x01 \x03(\x0b\x32\x12.portico.v1.Header\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.portico.v1.Model\"B\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.portico.v1.Header\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.portico.v1.Model\"\x12\n\x10GetStatusRequest\"\xa2\x01\n\x11GetStatusResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.portico.v1.GatewayState\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\x12+\n\x08\x62\x61\x63kends\x18\x05 \x03(\x0b\x32\x19.portico.v1.BackendStatus2\xcc\x04\n\x0eGatewayService\x12\x39\n\x04\x43hat\x12\x17.portico.v1.ChatRequest\x1a\x18.portico.v1.ChatResponse\x12\x41\n\x06Stream\x12\x19.portico.v1.StreamRequest\x1a\x1a.portico.v1.StreamResponse0\x01\x12\x45\n\x08\x43omplete\x12\x1b.portico.v1.CompleteRequest\x1a\x1c.portico.v1.CompleteResponse\x12Y\n\x0eStreamComplete\x12!.portico.v1.StreamCompleteRequest\x1a\".portico.v1.StreamCompleteResponse0\x01\x12<\n\x05\x45mbed\x12\x18.portico.v1.EmbedRequest\x1a\x19.portico.v1.EmbedResponse\x12K\n\nListModels\x12\x1d.portico.v1.ListModelsRequest\x1a\x1e.portico.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.portico.v1.GetModelRequest\x1a\x1c.portico.v1.GetModelResponse\x12H\n\tGetStatus\x12\x1c.portico.v1.GetStatusRequest\x1a\x1d.portico.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHATREQUEST']._serialized_start=248
-  _globals['_CHATREQUEST']._serialized_end=348
-  _globals['_CHATRESPONSE']._serialized_start=351
-  _globals['_CHATRESPONSE']._serialized_end=486
-  _globals['_STREAMREQUEST']._serialized_start=488
-  _globals['_STREAMREQUEST']._serialized_end=590
-  _globals['_STREAMRESPONSE']._serialized_start=593
-  _globals['_STREAMRESPONSE']._serialized_end=762
-  _globals['_COMPLETEREQUEST']._serialized_start=764
-  _globals['_COMPLETEREQUEST']._serialized_end=868
-  _globals['_COMPLETERESPONSE']._serialized_start=871
-  _globals['_COMPLETERESPONSE']._serialized_end=1010
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=1012
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1122
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1125
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1307
-  _globals['_EMBEDREQUEST']._serialized_start=1309
-  _globals['_EMBEDREQUEST']._serialized_end=1405
-  _globals['_EMBEDRESPONSE']._serialized_start=1408
-  _globals['_EMBEDRESPONSE']._serialized_end=1543
-  _globals['_LISTMODELSREQUEST']._serialized_start=1545
-  _globals['_LISTMODELSREQUEST']._serialized_end=1601
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1603
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1658
-  _globals['_GETMODELREQUEST']._serialized_start=1660
-  _globals['_GETMODELREQUEST']._serialized_end=1726
-  _globals['_GETMODELRESPONSE']._serialized_start=1728
-  _globals['_GETMODELRESPONSE']._serialized_end=1780
-  _globals['_GETSTATUSREQUEST']._serialized_start=1782
-  _globals['_GETSTATUSREQUEST']._serialized_end=1800
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1803
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1965
-  _globals['_GATEWAYSERVICE']._serialized_start=1968
-  _globals['_GATEWAYSERVICE']._serialized_end=2556
+  _globals['_CHATREQUEST']._serialized_start=273
+  _globals['_CHATREQUEST']._serialized_end=373
+  _globals['_CHATRESPONSE']._serialized_start=376
+  _globals['_CHATRESPONSE']._serialized_end=511
+  _globals['_STREAMREQUEST']._serialized_start=514
+  _globals['_STREAMREQUEST']._serialized_end=649
+  _globals['_STREAMRESPONSE']._serialized_start=652
+  _globals['_STREAMRESPONSE']._serialized_end=863
+  _globals['_COMPLETEREQUEST']._serialized_start=865
+  _globals['_COMPLETEREQUEST']._serialized_end=969
+  _globals['_COMPLETERESPONSE']._serialized_start=972
+  _globals['_COMPLETERESPONSE']._serialized_end=1111
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=1114
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1257
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1260
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1484
+  _globals['_EMBEDREQUEST']._serialized_start=1486
+  _globals['_EMBEDREQUEST']._serialized_end=1582
+  _globals['_EMBEDRESPONSE']._serialized_start=1585
+  _globals['_EMBEDRESPONSE']._serialized_end=1720
+  _globals['_LISTMODELSREQUEST']._serialized_start=1722
+  _globals['_LISTMODELSREQUEST']._serialized_end=1778
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1780
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1835
+  _globals['_GETMODELREQUEST']._serialized_start=1837
+  _globals['_GETMODELREQUEST']._serialized_end=1903
+  _globals['_GETMODELRESPONSE']._serialized_start=1905
+  _globals['_GETMODELRESPONSE']._serialized_end=1957
+  _globals['_GETSTATUSREQUEST']._serialized_start=1959
+  _globals['_GETSTATUSREQUEST']._serialized_end=1977
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1980
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2142
+  _globals['_GATEWAYSERVICE']._serialized_start=2145
+  _globals['_GATEWAYSERVICE']._serialized_end=2733
 # @@protoc_insertion_point(module_scope)

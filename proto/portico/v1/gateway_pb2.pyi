@@ -31,6 +31,7 @@ from portico.v1 import chat_pb2 as chat_pb2
 from portico.v1 import chunk_pb2 as chunk_pb2
 from portico.v1 import completions_pb2 as completions_pb2
 from portico.v1 import embeddings_pb2 as embeddings_pb2
+from portico.v1 import events_pb2 as events_pb2
 from portico.v1 import headers_pb2 as headers_pb2
 from portico.v1 import models_pb2 as models_pb2
 from portico.v1 import receipt_pb2 as receipt_pb2
@@ -118,6 +119,15 @@ class StreamRequest(message.Message):
 
     PARAMS_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
+    RESTART_FIELD_NUMBER: builtins.int
+    events: builtins.bool
+    """Tell in the stream what becomes of the attempts, as it happens. Default: no."""
+    restart: builtins.bool
+    """Where a backend breaks off after the first content, let another try start
+    over: the stream tells so by an event RESTARTED, asked for or not. Default: the
+    stream ends with an error.
+    """
     @builtins.property
     def params(self) -> chat_pb2.ChatCompletionParams:
         """What is asked for."""
@@ -131,10 +141,12 @@ class StreamRequest(message.Message):
         *,
         params: chat_pb2.ChatCompletionParams | None = ...,
         headers: abc.Iterable[headers_pb2.Header] | None = ...,
+        events: builtins.bool = ...,
+        restart: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["params", b"params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["headers", b"headers", "params", b"params"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["events", b"events", "headers", b"headers", "params", b"params", "restart", b"restart"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,9 +162,10 @@ class StreamResponse(message.Message):
     CHUNKS_FIELD_NUMBER: builtins.int
     SERVED_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
     @builtins.property
     def header(self) -> chunk_pb2.ChunkHeader:
-        """In the first message, and whenever a value changes."""
+        """With the first chunks, and whenever a value changes."""
 
     @builtins.property
     def chunks(self) -> containers.RepeatedCompositeFieldContainer[chunk_pb2.ChatChunk]:
@@ -160,11 +173,15 @@ class StreamResponse(message.Message):
 
     @builtins.property
     def served(self) -> receipt_pb2.Served:
-        """In the first message: who serves the stream."""
+        """With the first chunks, and where another goes on: who serves the stream."""
 
     @builtins.property
     def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
-        """In the first message: the backend's headers that concern the caller."""
+        """With the first chunks: the backend's headers that concern the caller."""
+
+    @builtins.property
+    def events(self) -> containers.RepeatedCompositeFieldContainer[events_pb2.AttemptEvent]:
+        """What became of attempts before these chunks, for callers who asked for it."""
 
     def __init__(
         self,
@@ -173,10 +190,11 @@ class StreamResponse(message.Message):
         chunks: abc.Iterable[chunk_pb2.ChatChunk] | None = ...,
         served: receipt_pb2.Served | None = ...,
         headers: abc.Iterable[headers_pb2.Header] | None = ...,
+        events: abc.Iterable[events_pb2.AttemptEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["header", b"header", "served", b"served"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "events", b"events", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,6 +268,12 @@ class StreamCompleteRequest(message.Message):
 
     PARAMS_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
+    RESTART_FIELD_NUMBER: builtins.int
+    events: builtins.bool
+    """As in StreamRequest."""
+    restart: builtins.bool
+    """As in StreamRequest."""
     @builtins.property
     def params(self) -> completions_pb2.TextCompletionParams:
         """What is asked for."""
@@ -263,10 +287,12 @@ class StreamCompleteRequest(message.Message):
         *,
         params: completions_pb2.TextCompletionParams | None = ...,
         headers: abc.Iterable[headers_pb2.Header] | None = ...,
+        events: builtins.bool = ...,
+        restart: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["params", b"params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["headers", b"headers", "params", b"params"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["events", b"events", "headers", b"headers", "params", b"params", "restart", b"restart"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,9 +306,10 @@ class StreamCompleteResponse(message.Message):
     CHUNKS_FIELD_NUMBER: builtins.int
     SERVED_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
     @builtins.property
     def header(self) -> chunk_pb2.ChunkHeader:
-        """In the first message, and whenever a value changes."""
+        """With the first chunks, and whenever a value changes."""
 
     @builtins.property
     def chunks(self) -> containers.RepeatedCompositeFieldContainer[completions_pb2.TextCompletion]:
@@ -292,11 +319,15 @@ class StreamCompleteResponse(message.Message):
 
     @builtins.property
     def served(self) -> receipt_pb2.Served:
-        """In the first message: who serves the stream."""
+        """With the first chunks, and where another goes on: who serves the stream."""
 
     @builtins.property
     def headers(self) -> containers.RepeatedCompositeFieldContainer[headers_pb2.Header]:
-        """In the first message: the backend's headers that concern the caller."""
+        """With the first chunks: the backend's headers that concern the caller."""
+
+    @builtins.property
+    def events(self) -> containers.RepeatedCompositeFieldContainer[events_pb2.AttemptEvent]:
+        """What became of attempts before these chunks, for callers who asked for it."""
 
     def __init__(
         self,
@@ -305,10 +336,11 @@ class StreamCompleteResponse(message.Message):
         chunks: abc.Iterable[completions_pb2.TextCompletion] | None = ...,
         served: receipt_pb2.Served | None = ...,
         headers: abc.Iterable[headers_pb2.Header] | None = ...,
+        events: abc.Iterable[events_pb2.AttemptEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["header", b"header", "served", b"served"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["chunks", b"chunks", "events", b"events", "header", b"header", "headers", b"headers", "served", b"served"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
