@@ -13,7 +13,9 @@ from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
 from portico_core.backends import Backend
 from portico_core.call import Call
+from portico_core.places import Places
 from portico_core.policy import DROP
+from portico_core.resilience.breaker import Ticket, verdict
 from portico_core.routing import Candidate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog
@@ -34,7 +36,16 @@ class Attempt:
     that comes after it goes on to the caller.
     """
 
-    def __init__(self, call: Call, backend: Backend, candidate: Candidate, *, streamed: bool) -> None:
+    def __init__(
+        self,
+        call: Call,
+        backend: Backend,
+        candidate: Candidate,
+        places: Sequence[Places] = (),
+        *,
+        streamed: bool,
+    ) -> None:
+        """``places``: those that were taken for it, which it gives back when it is over."""
         self.call = call
         self.backend = backend
         self.candidate = candidate
@@ -45,6 +56,8 @@ class Attempt:
         #: Why it failed, once it has.
         self.failure: GatewayError | None = None
         self._streamed = streamed
+        self._places = places
+        self._ticket = Ticket(0)
         self._started = monotonic()
         self._first_content: End | None = None
         self._dropped: Sequence[str] = ()
@@ -77,7 +90,8 @@ class Attempt:
         self.served.dropped.extend(each[:_LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
         self.call.served = self.served
         self.call.first_content_ms = self.call.elapsed_ms()
-        taken = (monotonic() - self._started) * 1000
+        now = monotonic()
+        taken = (now - self._started) * 1000
         self.backend.answered(taken)
         self.standing.answered(taken)
 
@@ -85,10 +99,12 @@ class Attempt:
         self.backend.began()
         self.standing.began()
 
+        self.standing.breaker.answered(self._ticket, now)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.watchdog.close()
+        self._ticket = self.standing.breaker.began(self._started)
         failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
@@ -97,7 +113,12 @@ class Attempt:
         self.failure = failure
         if failure is None:
             return False
+        says = None if failure is None else verdict(failure, by_caller=self.backend.lists_by_caller)
+        well = self.committed or error is None
         if not self.committed:
+        self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
+        for each in self._places:
+            each.leave()
             return True
         if failure is not error:
             raise failure from error

@@ -1,19 +1,34 @@
 """The configured backends at work: each with its adapter and how it has been doing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
+from time import monotonic
+from typing import Final
 
 from portico.adapter import Adapter, Limits, ListsByCaller
 from portico.config import ConfigError, Mistakes
 from portico.errors import ErrorClass, GatewayError
-from portico.v1.status_pb2 import BackendStatus
+from portico.v1.status_pb2 import BackendStatus, BreakerState
 from portico_core import config
+from portico_core.places import Places
 from portico_core.redaction import redact, secrets_in
+from portico_core.resilience.breaker import Breaker, State
 from portico_core.resilience.budget import Budget
+from portico_core.routing import Candidate
 from portico_core.standing import Standings
 
 # Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
-_SMOOTHING = 0.2
+_SMOOTHING: Final = 0.2
+
+_ON_THE_WIRE: Final = {
+    State.OPEN: BreakerState.BREAKER_STATE_OPEN,
+    State.HALF_OPEN: BreakerState.BREAKER_STATE_HALF_OPEN,
+    State.RETURNING: BreakerState.BREAKER_STATE_RETURNING,
+}
+_WORST_FIRST: Final = tuple(_ON_THE_WIRE.values())
+# Ailing models that are told of one backend.
+_MOST_AILING: Final = 16
 
 
 class Backend:
@@ -30,6 +45,9 @@ class Backend:
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
         self.standings = Standings()
+        #: How much it is asked at a time, and who may go there now.
+        self.concurrency = settings.concurrency
+        self.places = Places()
         #: How much may be tried again here.
         self.budget = Budget()
         self._secrets = secrets_in(settings.settings)
@@ -49,11 +67,62 @@ class Backend:
         """Return how it has been doing, as it is now: a copy."""
         status = BackendStatus()
         status.CopyFrom(self._status)
+        status.queued = self.queued()
+        status.breaker = BreakerState.BREAKER_STATE_CLOSED
+        now = monotonic()
+        ailing = [(model, state, breaker.due - now) for model, state, breaker in self._ailing(now)]
+        if ailing:
+            status.breaker = min((state for _, state, _ in ailing), key=_WORST_FIRST.index)
+        for model, state, left in ailing[:_MOST_AILING]:
+            status.ailing.add(model=model, breaker=state, seconds_left=left if 0 < left < inf else None)
         return status
 
     def in_flight(self) -> int:
         """Return how many attempts are under way."""
         return self._status.in_flight
+
+    def queued(self) -> int:
+        """Return how many calls wait for a place."""
+        return self.places.waiting + sum(record.places.waiting for _, record in self.standings.all())
+
+    def ailing(self) -> int:
+        """Return how many of its models calls are kept away from."""
+        states = [state for _, state, _ in self._ailing(monotonic())]
+        return states.count(BreakerState.BREAKER_STATE_OPEN)
+
+    def _ailing(self, now: float) -> Iterator[tuple[str, BreakerState.ValueType, Breaker]]:
+        """Yield the models whose breakers are not closed."""
+        for model, record in self.standings.all():
+            state = record.breaker.state(now)
+            if state is not State.CLOSED:
+                yield model, _ON_THE_WIRE[state], record.breaker
+
+    async def take(self, candidate: Candidate, patience: float) -> Sequence[Places] | None:
+        """Take the places for an attempt at a candidate: its own, and the backend's. None: there is none.
+
+        Nobody waits longer than for a silent backend, nor longer than ``patience`` seconds.
+        """
+        until = monotonic() + min(patience, self.timeouts.silence)
+        own, taken = self.concurrency, list[Places]()
+        wanted = [
+            (self.standings.of(candidate.model).places, candidate.limit, candidate.queue),
+            (self.places, own.limit, own.queue),
+        ]
+        try:
+            for places, limit, queue in wanted:
+                if limit is None:
+                    continue
+                length = limit if queue is None else queue
+                if not await places.take(limit, length, until - monotonic()):
+                    break
+                taken.append(places)
+            else:
+                return taken
+        except BaseException:
+            _give_back(taken)
+            raise
+        _give_back(taken)
+        return None
 
     def began(self) -> None:
         """Count an attempt that starts."""
@@ -76,6 +145,11 @@ class Backend:
         else:
             self._status.failures += 1
             self._status.last_error = error.message
+
+
+def _give_back(taken: Iterable[Places]) -> None:
+    for each in taken:
+        each.leave()
 
 
 def _is_callers(error: GatewayError) -> bool:

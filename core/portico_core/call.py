@@ -27,6 +27,10 @@ class Principal:
     name: str
 
 
+#: Why a candidate was passed: its breaker was open, or it and its queue were full.
+OPEN: Final = "open"
+FULL: Final = "full"
+
 ANONYMOUS: Final = Principal("anonymous")
 
 
@@ -50,6 +54,8 @@ class Call:
     dropped: list[str] = field(default_factory=list)
     #: Ended ones, in order.
     attempts: list[Attempt] = field(default_factory=list)
+    #: Candidates that were not tried, and why not.
+    passed: list[tuple[Candidate, str]] = field(default_factory=list)
     served: Served | None = None
     usage: Usage | None = None
     #: Milliseconds from the start to the first content.

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final
 
 import portico
-from portico.errors import GatewayError, deadline_exceeded, internal, unavailable
+from portico.errors import GatewayError, deadline_exceeded, internal, overloaded, unavailable
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import (
     ChatRequest,
@@ -40,6 +40,9 @@ from portico_core.setup import Setup
 
 _log: Final = logging.getLogger("portico.gateway")
 
+# Seconds after which a caller may ask again who was turned away.
+_ASK_AGAIN: Final = 1.0
+
 
 class RoutingGateway:
     """A ``portico.gateway.Gateway`` over the backends of a configuration."""
@@ -51,6 +54,8 @@ class RoutingGateway:
         self._closing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
         self._draining = False
+        # Calls under way that ask a backend.
+        self._running = 0
 
     async def start(self) -> None:
         """Begin to ask the backends for their models, without waiting for them."""
@@ -146,14 +151,14 @@ class RoutingGateway:
     async def _answer(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Unary[R]
     ) -> R:
-        with self._settled(call, setup):
+        with self._admitted(setup), self._settled(call, setup):
             await _pass(call, through)
             return await dispatch.answer(call, setup.backends, operation)
 
     async def _stream(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Streaming[S]
     ) -> AsyncGenerator[S, None]:
-        with self._settled(call, setup):
+        with self._admitted(setup), self._settled(call, setup):
             await _pass(call, through)
             async with contextlib.aclosing(dispatch.stream(call, setup.backends, operation)) as responses:
                 async for response in responses:
@@ -165,6 +170,18 @@ class RoutingGateway:
     async def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
+
+    @contextlib.contextmanager
+    def _admitted(self, setup: Setup) -> Iterator[None]:
+        """Turn a call away, before anything is done for it, when too many are under way."""
+        if self._running >= setup.config.grpc.max_calls:
+            self.metrics.shed()
+            raise overloaded("The gateway is overloaded. Try again shortly.", _ASK_AGAIN)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
 
     @contextlib.contextmanager
     def _settled(self, call: Call, setup: Setup) -> Iterator[None]:

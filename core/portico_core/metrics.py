@@ -4,8 +4,8 @@ Every label takes its values from a set that no caller can make grow. The metric
 docs/operations.md.
 """
 
-from collections.abc import Collection, Iterable
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -75,7 +75,24 @@ class Metrics:
         attempts_running = Gauge(
             "portico_attempts_in_flight", "Attempts under way.", ("backend",), registry=own
         )
-        self._attempts_running = attempts_running
+        queued = Gauge("portico_calls_queued", "Calls that wait for a place.", ("backend",), registry=own)
+        breakers = Gauge(
+            "portico_breakers_open", "Models that calls are kept away from.", ("backend",), registry=own
+        )
+        passed = Counter(
+            "portico_candidates_passed",
+            "Candidates that calls passed by without a try.",
+            ("backend", "reason"),
+            registry=own,
+        )
+        shed = Counter("portico_calls_shed", "Calls that were turned away at once.", registry=own)
+        #: Counts a call that is turned away.
+        self.shed: Final = shed.inc
+        self._of_backends: Final[Sequence[tuple[Gauge, Callable[[Backend], float]]]] = (
+            (attempts_running, Backend.in_flight),
+            (queued, Backend.queued),
+            (breakers, Backend.ailing),
+        )
         self._backends: set[str] = set()
         self.follow(models, backends)
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
@@ -88,15 +105,18 @@ class Metrics:
         self._first_content = cache(first_content.labels)
         self._tokens = cache(tokens.labels)
         self._attempts = cache(attempts.labels)
+        self._passed = cache(passed.labels)
 
     def follow(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
         """Go on with the labels and the backends of another configuration."""
         self._models = models
         running = {backend.name: backend for backend in backends}
         for gone in self._backends - running.keys():
-            self._attempts_running.remove(gone)
+            for gauge, _ in self._of_backends:
+                gauge.remove(gone)
         for name, backend in running.items():
-            self._attempts_running.labels(name).set_function(backend.in_flight)
+            for gauge, read in self._of_backends:
+                gauge.labels(name).set_function(partial(read, backend))
         self._backends = set(running)
 
     async def told(self) -> CollectorRegistry:
@@ -120,6 +140,8 @@ class Metrics:
             self._first_content(model, backend).observe(call.first_content_ms / 1000)
         for attempt in call.attempts:
             self._attempts(attempt.candidate.backend, _result(attempt)).inc()
+        for candidate, why in call.passed:
+            self._passed(candidate.backend, why).inc()
         if call.usage is not None:
             # A number that this gateway does not know is another gateway's, which is a backend.
             source = SOURCES.get(call.usage.source, SOURCES[0])

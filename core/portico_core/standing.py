@@ -1,6 +1,10 @@
 """How candidates have been doing: what routing looks at, a record for each model of a backend."""
 
+from collections.abc import Callable, Iterator
 from typing import Final
+
+from portico_core.places import Places
+from portico_core.resilience.breaker import Breaker
 
 # Weight of the newest time in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING: Final = 0.2
@@ -12,13 +16,18 @@ _MOST: Final = 1024
 class Standing:
     """One candidate's record."""
 
-    __slots__ = ("first_content_ms", "in_flight")
+    __slots__ = ("breaker", "first_content_ms", "in_flight", "places")
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        """``changed`` is called when the breaker has opened or closed."""
         #: Attempts under way.
         self.in_flight = 0
         #: Smoothed milliseconds to the answer, or to the first content of a stream. None: none came yet.
         self.first_content_ms: float | None = None
+        #: Whether calls may go there, by what became of those before.
+        self.breaker = Breaker(changed)
+        #: Where it has a limit of its own: who may go there now.
+        self.places = Places()
 
     def began(self) -> None:
         """Note an attempt that starts."""
@@ -38,6 +47,8 @@ class Standings:
     """The records of a backend's models. Callers may make names up: the oldest idle ones are forgotten."""
 
     def __init__(self) -> None:
+        #: Are called when a breaker has opened or closed.
+        self.listeners: set[Callable[[], None]] = set()
         self._records: dict[str, Standing] = {}
 
     def of(self, model: str) -> Standing:
@@ -46,10 +57,24 @@ class Standings:
         if found is None:
             if len(self._records) >= _MOST:
                 self._forget()
-            found = self._records[model] = Standing()
+            found = self._records[model] = Standing(self._changed)
         return found
 
+    def all(self) -> Iterator[tuple[str, Standing]]:
+        """Yield every model with its record."""
+        yield from tuple(self._records.items())
+
+    def known(self, model: str) -> Standing | None:
+        """Return a model's record, if there is one."""
+        return self._records.get(model)
+
     def _forget(self) -> None:
-        idle = [model for model, record in self._records.items() if not record.in_flight]
-        for model in idle[: _MOST // 2]:
+        idle = [(model, record) for model, record in self._records.items() if not record.in_flight]
+        # Those that ail are kept before others: a stable sort, False before True.
+        idle.sort(key=lambda each: each[1].breaker.due > 0)
+        for model, _ in idle[: _MOST // 2]:
             del self._records[model]
+
+    def _changed(self) -> None:
+        for listener in tuple(self.listeners):
+            listener()

@@ -62,6 +62,7 @@ def log(call: Call, made: Receipt) -> None:
             model=made.requested_model,
             backend=made.served.backend,
             served=made.served.model,
+            passed=",".join(f"{candidate}:{why}" for candidate, why in call.passed),
             attempts=len(call.attempts),
             outcome=Outcome.Name(made.outcome).removeprefix("OUTCOME_").lower(),
             status=error.http_status if error is not None else None,

@@ -1,21 +1,29 @@
-"""The tries of one call: its candidates, in the order and at the pace that the plan gives."""
+"""The tries of one call: its candidates, in the order and at the pace that the plan gives.
+
+One whose breaker is open is passed, and so is one that is full, when its queue is full too. Should that
+leave nobody, the one whose breaker is due soonest is tried all the same.
+"""
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from portico.adapter import Adapter
-from portico.errors import GatewayError, internal
+from portico.errors import GatewayError, deadline_exceeded, internal, overloaded
 from portico_core.attempt import Attempt
 from portico_core.backends import Backend
-from portico_core.call import Call
+from portico_core.call import FULL, OPEN, Call
+from portico_core.places import Places
 from portico_core.resilience.plan import Plan, Step
 from portico_core.routing import Candidate
 
 M = TypeVar("M")
+
+# Seconds after which a caller may ask again for whom there was no place.
+_ASK_AGAIN: Final = 1.0
 
 
 class Tries(Generic[M]):
@@ -48,38 +56,85 @@ class Tries(Generic[M]):
             raise refusal or internal("a call without candidates was dispatched")
         self._plan = Plan([candidate for candidate, _, _ in self._able], self._may_repeat, random.random)
         self._last: Attempt | None = None
+        # Numbers of those whose breakers were open.
+        self._open: list[int] = []
 
     async def next(self) -> tuple[Attempt, M]:
         """Return the next attempt, when its time has come, and what makes it.
 
         Raises what the caller is to hear where none follows the last one.
         """
-        if self._last is None:
-            return self._attempt(Step(0))
-        failure = self._last.failure
-        if failure is None:
-            raise internal("an attempt neither answered nor failed")
-        step = self._plan.after(failure, self._patience())
-        if step is None:
-            raise self._plan.error or failure
-        if step.pause:
-            await asyncio.sleep(step.pause)
-        return self._attempt(step)
+        step: Step | None = Step(0)
+        if self._last is not None:
+            if self._last.failure is None:
+                raise internal("an attempt neither answered nor failed")
+            step = self._plan.after(self._last.failure, self._patience(self._last.backend))
+        while step is not None:
+            if step.pause:
+                await asyncio.sleep(step.pause)
+            # Whether the same candidate is tried again is the plan's affair.
+            if step.pause or self._admits(step.number):
+                places = await self._places(step.number)
+                # Those who waited may find it changed.
+                if places is not None and (step.pause or not places or self._admits(step.number, places)):
+                    return self._attempt(step, places)
+            step = self._plan.past(self._patience(self._able[step.number][1]))
+        if self._plan.error is not None:
+            raise self._plan.error
+        return await self._least_bad()
 
-    def _attempt(self, step: Step) -> tuple[Attempt, M]:
+    def _admits(self, number: int, places: Sequence[Places] = ()) -> bool:
+        """Tell whether calls may go to a candidate; where not, ``places`` are given back."""
+        candidate, backend, _ = self._able[number]
+        breaker = backend.standings.of(candidate.model).breaker
+        # The share of the calls that one which returns gets is drawn once.
+        if breaker.admits(monotonic(), (lambda: 0.0) if places else random.random):
+            return True
+        for each in places:
+            each.leave()
+        self._open.append(number)
+        self._call.passed.append((candidate, OPEN))
+        return False
+
+    async def _places(self, number: int) -> Sequence[Places] | None:
+        """Take the places that an attempt needs, maybe after a while. None: there is none."""
+        candidate, backend, _ = self._able[number]
+        if backend.concurrency.limit is None and candidate.limit is None:
+            return ()
+        places = await backend.take(candidate, self._patience(backend))
+        if places is None:
+            self._call.passed.append((candidate, FULL))
+        return places
+
+    async def _least_bad(self) -> tuple[Attempt, M]:
+        """Return the attempt at the candidate that is due soonest, as no other is left."""
+        if self._open:
+            able = self._able
+            number = min(
+                self._open, key=lambda each: able[each][1].standings.of(able[each][0].model).breaker.due
+            )
+            places = await self._places(number)
+            if places is not None:
+                self._call.passed.remove((able[number][0], OPEN))
+                return self._attempt(self._plan.back(number), places)
+        if self._call.context.remaining() == 0:
+            raise deadline_exceeded()
+        raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)
+
+    def _attempt(self, step: Step, places: Sequence[Places]) -> tuple[Attempt, M]:
         candidate, backend, method = self._able[step.number]
         if not step.pause:
             backend.budget.earn()
-        self._last = Attempt(self._call, backend, candidate, streamed=self._streamed)
+        self._last = Attempt(self._call, backend, candidate, places, streamed=self._streamed)
         return self._last, method
 
-    def _patience(self) -> float:
-        """Return the seconds that are left for further tries."""
+    def _patience(self, backend: Backend) -> float:
+        """Return the seconds that are left for further tries, of which ``backend`` is the first."""
         left = self._call.context.remaining()
         patience = inf if left is None else left
-        if self._streamed or self._last is None:
+        if self._streamed:
             return patience
-        return min(patience, self._call.started + self._last.backend.timeouts.total - monotonic())
+        return min(patience, self._call.started + backend.timeouts.total - monotonic())
 
     def _may_repeat(self) -> bool:
         return self._last is not None and self._last.backend.budget.spend()

@@ -124,6 +124,11 @@ def unavailable(message: str, code: str = "gateway_unavailable", detail: str = "
     return GatewayError(ErrorClass.GATEWAY, 503, message, SERVER, code, detail=detail)
 
 
+def overloaded(message: str, retry_after: float) -> GatewayError:
+    """503: more calls than are taken; ``retry_after``: seconds after which there may be room again."""
+    return GatewayError(ErrorClass.CAPACITY, 503, message, SERVER, "overloaded", retry_after=retry_after)
+
+
 def internal(detail: str) -> GatewayError:
     """500: a fault of our own. What it was stands in the log."""
     message = "The gateway failed to serve this request. Its log holds the reason under the request id."

@@ -5,6 +5,7 @@
     backends:                     # name -> dialect, the members of that dialect's adapter, and
       local:                      #   models: […]    listed instead of asked for
         dialect: openai           #   timeouts: {…}  where this backend differs
+        limit: 20                 #   attempts at a time; queue: calls that may wait for one
         url: http://localhost:8080/v1
 
     models:                       # public name -> candidates BACKEND/MODEL, in order
@@ -31,6 +32,6 @@ makes the configuration (``environment``).
 
 from portico.config import ConfigError
 from portico_core.config.reading import load
-from portico_core.config.settings import Backend, Config, Grpc, Key, Timeouts
+from portico_core.config.settings import Backend, Concurrency, Config, Grpc, Key, Timeouts
 
-__all__ = ["Backend", "Config", "ConfigError", "Grpc", "Key", "Timeouts", "load"]
+__all__ = ["Backend", "Concurrency", "Config", "ConfigError", "Grpc", "Key", "Timeouts", "load"]

@@ -6,11 +6,13 @@ from typing import Final
 
 from portico.config import Mistakes, Node, did_you_mean, fill, given, value
 from portico_core.adapters import Adapters
-from portico_core.config.settings import Backend, Timeouts
+from portico_core.config.settings import Backend, Concurrency, Timeouts
 from portico_core.routing import STAR
 
 #: Members of a backend that are not its adapter's.
-_COMMON: Final = ("dialect", "models", "timeouts")
+_COMMON: Final = ("dialect", "models", "timeouts", "limit", "queue")
+
+_CONCURRENCY: Final = tuple(field.name for field in dataclasses.fields(Concurrency))
 
 _NAMES: Final = "Use letters, digits, dot, dash and underscore, 64 at most."
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,16 +44,19 @@ def backend_of(name: str, node: Node, timeouts: Timeouts, adapters: Adapters) ->
         adapter = adapters[dialect]()
     except ImportError as error:
         raise members["dialect"].error(f"the adapter cannot be loaded ({error})") from error
-    settings, models = None, None
+    settings, models, concurrency = None, None, Concurrency()
     mistakes = Mistakes()
     with mistakes:
         settings = fill(adapter.Settings, node, skip=_COMMON)
     with mistakes:
         timeouts = timeouts_of(members.get("timeouts"), timeouts)
     with mistakes:
+        others = [member for member in members if member not in _CONCURRENCY]
+        concurrency = fill(Concurrency, node, skip=others)
+    with mistakes:
         if "models" in members and not members["models"].absent:
             models = value(tuple[str, ...], members["models"])
             if not all(model.isprintable() and model and STAR not in model for model in models):
                 raise members["models"].error("a name is empty, or holds a * or a control character")
     mistakes.report()
-    return Backend(name, dialect, adapter, settings, timeouts, models, node.place)
+    return Backend(name, dialect, adapter, settings, timeouts, models, node.place, concurrency)

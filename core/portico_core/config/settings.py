@@ -16,6 +16,12 @@ class Grpc:
     listen: Address = "0.0.0.0:50051"
     #: Seconds that running calls get to finish when the core is told to stop.
     drain: Duration = 30.0
+    #: Calls that may be under way; what comes beyond them is turned away.
+    max_calls: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.max_calls < 1:
+            raise ValueError("max_calls: expected 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,24 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How much a backend is asked at a time."""
+
+    #: Attempts that may run at a time. None: any number.
+    limit: int | None = None
+    #: Calls that may wait for one of them to end. None: as many as ``limit``.
+    queue: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError("limit: expected 1 or more")
+        if self.queue is not None and self.queue < 0:
+            raise ValueError("queue: expected 0 or more")
+        if self.queue is not None and self.limit is None:
+            raise ValueError("queue: nobody waits without a limit. Add `limit: …`.")
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """One backend."""
 
@@ -46,6 +70,7 @@ class Backend:
     models: tuple[str, ...] | None
     #: Where it stands, such as ``portico.yaml:7``.
     place: str
+    concurrency: Concurrency = Concurrency()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portico.errors import GatewayError
-from portico_core.resilience.symptoms import Symptom, symptom
+from portico_core.resilience.symptoms import Cure, Symptom, symptom
 from portico_core.routing import Candidate
 
 # Seconds of the first pause and of the longest one; each doubles the one before, less up to a half by chance.
@@ -38,6 +38,8 @@ class Plan:
         self._chance = chance
         self._now = 0
         self._repeats = 0
+        # Who failed last, and what may mend that.
+        self._failed, self._cure = 0, Cure()
         self._error: GatewayError | None = None
 
     @property
@@ -53,7 +55,25 @@ class Plan:
         sign = symptom(error)
         if self._error is None or sign is not Symptom.MISSING:
             self._error = error
-        return self._again(error, sign, patience) or self._elsewhere(sign, patience)
+        self._failed, self._cure = self._now, sign.cure
+        return self._again(error, sign, patience) or self.past(patience)
+
+    def past(self, patience: float) -> Step | None:
+        """Return what follows where the current candidate is not to be tried now."""
+        if not self._cure.elsewhere or patience <= 0:
+            return None
+        context = self._candidates[self._failed].context
+        for number in range(self._now + 1, len(self._candidates)):
+            if self._cure.larger and not _larger(self._candidates[number].context, context):
+                continue
+            self._now, self._repeats = number, 0
+            return Step(number)
+        return None
+
+    def back(self, number: int) -> Step:
+        """Return the try of a candidate that has been passed."""
+        self._now, self._repeats = number, 0
+        return Step(number)
 
     def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
         pause = self._pause(error, sign)
@@ -73,18 +93,6 @@ class Plan:
             return error.retry_after + self._chance() * _FIRST
         first = _FIRST_WHEN_BUSY if sign.cure.wait else _FIRST
         return float(min(_LONGEST, first * 2**self._repeats) * (1 - self._chance() / 2))
-
-    def _elsewhere(self, sign: Symptom, patience: float) -> Step | None:
-        cure = sign.cure
-        if not cure.elsewhere or patience <= 0:
-            return None
-        context = self._candidates[self._now].context
-        for number in range(self._now + 1, len(self._candidates)):
-            if cure.larger and not _larger(self._candidates[number].context, context):
-                continue
-            self._now, self._repeats = number, 0
-            return Step(number)
-        return None
 
 
 def _larger(context: int | None, than: int | None) -> bool:

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 import builtins as builtins
 import sys
@@ -40,6 +42,68 @@ GATEWAY_STATE_SERVING: GatewayState.ValueType  # 1
 GATEWAY_STATE_DRAINING: GatewayState.ValueType  # 2
 """It finishes the running calls and takes no new ones."""
 
+class _BreakerState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    """Never sent."""
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    """They do."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    """They go elsewhere where they can."""
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
+    """One at a time does, to see whether it has recovered."""
+    BREAKER_STATE_RETURNING: _BreakerState.ValueType  # 4
+    """A share of them that grows does."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
+    """Whether calls go to a candidate; docs/resilience.md draws it."""
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+"""Never sent."""
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+"""They do."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+"""They go elsewhere where they can."""
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
+"""One at a time does, to see whether it has recovered."""
+BREAKER_STATE_RETURNING: BreakerState.ValueType  # 4
+"""A share of them that grows does."""
+
+@typing.final
+class AilingModel(message.Message):
+    """A model of a backend that not all calls go to."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    BREAKER_FIELD_NUMBER: builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The backend's name for it."""
+    breaker: BreakerState.ValueType
+    seconds_left: builtins.float
+    """Seconds until a call may try it. Absent: one may now, or none may until the
+    configuration changes.
+    """
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        breaker: BreakerState.ValueType = ...,
+        seconds_left: builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_seconds_left", b"_seconds_left", "seconds_left", b"seconds_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_seconds_left", b"_seconds_left", "breaker", b"breaker", "model", b"model", "seconds_left", b"seconds_left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seconds_left: _TypeAlias = typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
+
 @typing.final
 class BackendStatus(message.Message):
     """How one backend has been doing."""
@@ -53,6 +117,9 @@ class BackendStatus(message.Message):
     ATTEMPTS_FIELD_NUMBER: builtins.int
     FAILURES_FIELD_NUMBER: builtins.int
     LAST_ERROR_FIELD_NUMBER: builtins.int
+    QUEUED_FIELD_NUMBER: builtins.int
+    BREAKER_FIELD_NUMBER: builtins.int
+    AILING_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name in the configuration."""
     dialect: builtins.str
@@ -69,6 +136,14 @@ class BackendStatus(message.Message):
     """Failed ones among them; the caller's mistakes do not count."""
     last_error: builtins.str
     """Why the last attempt failed. Empty: it did not."""
+    queued: builtins.int
+    """Calls that wait for a place, where the backend has a limit."""
+    breaker: BreakerState.ValueType
+    """The worst of its models' breakers."""
+    @builtins.property
+    def ailing(self) -> containers.RepeatedCompositeFieldContainer[AilingModel]:
+        """Its models that not all calls go to, 16 at most."""
+
     def __init__(
         self,
         *,
@@ -79,10 +154,13 @@ class BackendStatus(message.Message):
         attempts: builtins.int = ...,
         failures: builtins.int = ...,
         last_error: builtins.str = ...,
+        queued: builtins.int = ...,
+        breaker: BreakerState.ValueType = ...,
+        ailing: abc.Iterable[AilingModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "latency_ms", b"latency_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "attempts", b"attempts", "dialect", b"dialect", "failures", b"failures", "in_flight", b"in_flight", "last_error", b"last_error", "latency_ms", b"latency_ms", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "ailing", b"ailing", "attempts", b"attempts", "breaker", b"breaker", "dialect", b"dialect", "failures", b"failures", "in_flight", b"in_flight", "last_error", b"last_error", "latency_ms", b"latency_ms", "name", b"name", "queued", b"queued"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ms: _TypeAlias = typing.Literal["latency_ms"]  # noqa: Y015
     _WhichOneofArgType__latency_ms: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms"]  # noqa: Y015
