@@ -22,7 +22,7 @@ Header: TypeAlias = tuple[str | int | None, ...]
 
 
 def split_header(found: dict[str, Raw]) -> Header:
-    """Take the header's values out of a chunk's members; what does not fit stays."""
+    """Take the header's values out of a chunk's members; what does not fit stays, but for ``object``."""
     values: list[Any] = []
     for name, decode in _MEMBERS.items():
         value = None
@@ -33,6 +33,7 @@ def split_header(found: dict[str, Raw]) -> Header:
             except MismatchError:
                 pass
         values.append(value)
+    found.pop("object", None)
     return tuple(values)
 
 

@@ -1,6 +1,7 @@
 """Reads the chunks of one stream."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -16,6 +17,7 @@ _CHUNK: Final = Shapes(lenient=True)[ChatChunk.DESCRIPTOR]
 
 
 # The plain chunk, member by member: what it does not list makes the decoder refuse.
+_Finish: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
 class _Delta(Struct, forbid_unknown_fields=True, gc=False):
@@ -29,7 +31,7 @@ class _Delta(Struct, forbid_unknown_fields=True, gc=False):
 class _Choice(Struct, forbid_unknown_fields=True, gc=False):
     delta: _Delta
     index: Int64
-    finish_reason: str | None = None
+    finish_reason: _Finish | None = None
     logprobs: None = None
 
 
@@ -49,10 +51,14 @@ _PLAIN: Final = Decoder(_Chunk)
 
 
 class ChunkParser:
-    """Reads the chunks of one stream, and notices when their common values change."""
+    """Reads the chunks of one stream, and notices when their common values change.
 
-    def __init__(self) -> None:
+    ``settle`` may change a chunk that has more than OpenAI's text, roles and reasons, before it is told.
+    """
+
+    def __init__(self, settle: Callable[[ChatChunk], object] = lambda _: None) -> None:
         self._header = HeaderWatch()
+        self._settle = settle
 
     def parse(self, data: bytes | memoryview, into: StreamResponse) -> bool:
         """Append the chunk in ``data``, one event's JSON text, to ``into``.
@@ -89,6 +95,7 @@ class ChunkParser:
             raise ValueError("JSON is nested too deep") from None
         if not self._header.fits(header, into):
             return False
+        self._settle(chunk)
         into.chunks.append(chunk)
         return True
 

@@ -55,6 +55,9 @@ def told_in(data: bytes) -> Told | None:
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and choice.get("error"):
             return _read(choice["error"])
+        # Mistral and watsonx say no more than this.
+        if isinstance(choice, dict) and choice.get("finish_reason") == "error":
+            return Told("The backend could not go on with its answer.")
     return None
 
 

@@ -1,5 +1,6 @@
 """What the streams of all endpoints have in common when they are written as server-sent events."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from msgspec.json import encode
@@ -9,6 +10,10 @@ from portico.openai._shapes import Shape
 from portico.v1.chunk_pb2 import ChunkHeader
 
 _DONE: Final = b"data: [DONE]\n\n"
+
+# What every event has of its stream's header.
+_USUAL: Final[dict[str, object]] = {"id": None, "object": None, "created": None, "model": None}
+_ODD: Final = _USUAL.keys() - {"object"}
 
 
 class EventWriter:
@@ -23,15 +28,14 @@ class EventWriter:
         self.end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         #: An event up to the members that are its own.
         self.start = b""
+        self._header = ChunkHeader()
         self._owed: Any = None
-        self.begin(ChunkHeader())
+        self.begin(self._header)
 
     def begin(self, header: ChunkHeader) -> None:
         """Take the values that hold for the chunks from here on."""
-        values: dict[str, object] = {"id": None, "object": None, "created": None, "model": None}
-        values |= {field.name: value for field, value in header.ListFields()}
-        values["object"] = self._kind
-        self.start = b"data: " + encode(values)[:-1] + b","
+        self._header = header
+        self.start = self._start()
 
     def own(self, chunk: Any) -> Any:
         """Return a copy of a chunk without its usage, which is owed from now on; None: that was all."""
@@ -57,8 +61,16 @@ class EventWriter:
 
     def _event(self, chunk: Any, end: bytes) -> bytes:
         body = encode(self._shape.write(chunk))[1:-1]
+        # A value of another type than its field's comes with the chunk: it must not stand twice.
+        odd = _ODD & members(chunk.extra_json.encode()).keys() if chunk.extra_json else ()
+        start = self._start(odd) if odd else self.start
         # JSON that is carried verbatim may have line breaks between its tokens; an event must not.
-        return self.start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
+        return start + body.replace(b"\n", b" ").replace(b"\r", b" ") + end
+
+    def _start(self, without: Collection[str] = ()) -> bytes:
+        told = {field.name: value for field, value in self._header.ListFields()}
+        values = {**_USUAL, **told, "object": self._kind}
+        return b"data: " + encode({n: value for n, value in values.items() if n not in without})[:-1] + b","
 
 
 def _without_usage(extra_json: str) -> str:

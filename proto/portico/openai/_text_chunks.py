@@ -1,5 +1,6 @@
 """Reads and writes the chunks of one streamed text completion. Each has the shape of a whole answer."""
 
+from collections.abc import Callable
 from typing import Final
 
 from portico.openai._chunk_header import HeaderWatch, split_header
@@ -18,10 +19,14 @@ _WRITTEN: Final = Shapes(lenient=True, usual=_USUAL)[TextCompletion.DESCRIPTOR]
 
 
 class TextChunkParser:
-    """Reads the chunks of one stream, and notices when their common values change."""
+    """Reads the chunks of one stream, and notices when their common values change.
 
-    def __init__(self) -> None:
+    ``settle`` may change a chunk before it is told.
+    """
+
+    def __init__(self, settle: Callable[[TextCompletion], object] = lambda _: None) -> None:
         self._header = HeaderWatch()
+        self._settle = settle
 
     def parse(self, data: bytes | memoryview, into: StreamCompleteResponse) -> bool:
         """Append the chunk in ``data`` to ``into``, by the rules of ``ChunkParser.parse``."""
@@ -34,6 +39,7 @@ class TextChunkParser:
             raise ValueError("JSON is nested too deep") from None
         if not self._header.fits(header, into):
             return False
+        self._settle(chunk)
         into.chunks.append(chunk)
         return True
 

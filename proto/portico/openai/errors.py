@@ -10,21 +10,14 @@ from typing import Final
 
 from msgspec.json import encode
 
-from portico.errors import INVALID_REQUEST, UNKNOWN_URL, GatewayError, from_upstream
+from portico.errors import UNKNOWN_URL, GatewayError, from_upstream
 from portico.openai._error_body import Told, told_by, told_in
+from portico.openai._meanings import meaning_of
 from portico.openai._retry import retry_after
 from portico.v1.headers_pb2 import Header
 
 #: Headers of a backend that concern the caller.
 _KEPT: Final = "x-ratelimit-"
-
-# What servers call a prompt that is too long; OpenAI's SDKs and their users look for its code.
-_TOO_LONG: Final = "context_length_exceeded"
-_TOO_LONG_TYPES: Final = {"exceed_context_size_error", "too_many_prompt_tokens"}
-_TOO_LONG_WORDS: Final = re.compile(r"max(imum)? context length|prompt (is )?too long", re.IGNORECASE)
-
-# Some servers answer 400 to a key that they refuse.
-_BAD_KEY_WORDS: Final = re.compile(r"(incorrect|invalid) api key|api key (is )?not valid", re.IGNORECASE)
 
 # What servers and their frameworks say of a path that they do not have. A page says it too, or nothing;
 # who misses a model names it.
@@ -42,7 +35,7 @@ _NO_PATH: Final = re.compile(
 # Errors inside an answer of status 200 tell by a word what a status would have told.
 _STATUS_BY_WORD: Final = {
     "invalid_request_error": 400,
-    _TOO_LONG: 400,
+    "context_length_exceeded": 400,
     "authentication_error": 401,
     "invalid_api_key": 401,
     "permission_error": 403,
@@ -82,27 +75,28 @@ def error_in(data: bytes | memoryview, *, callers_key: bool = False) -> GatewayE
     told = told_in(bytes(data))
     if told is None:
         return None
-    words = (told.code, told.type)
-    status = told.status or next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 500)
-    return _error(status, told, None, (), callers_key)
+    return _error(told.status, told, None, (), callers_key)
 
 
 def _error(
     status: int, told: Told, seconds: float | None, kept: Sequence[Header], callers_key: bool
 ) -> GatewayError:
-    meant, kind, code = status, told.type, told.code
-    if status in (400, 413) and (kind in _TOO_LONG_TYPES or _TOO_LONG_WORDS.search(told.message)):
-        kind, code = INVALID_REQUEST, code or _TOO_LONG
-    elif status == 400 and _BAD_KEY_WORDS.search(told.message):
-        meant, kind, code = 401, None, None
-    elif status == 404 and not code and not told.param and (not told.message or _NO_PATH.match(told.message)):
+    kind, code, param = told.type, told.code, told.param
+    meaning = meaning_of(status, told)
+    words = (meaning and meaning.code, code, kind)
+    status = status or next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 500)
+    meant = status
+    if meaning is not None:
+        meant, kind, code = meaning.status or status, meaning.type, meaning.code
+        param = param or meaning.param
+    elif status == 404 and not code and not param and (not told.message or _NO_PATH.match(told.message)):
         code = UNKNOWN_URL
     error = from_upstream(
         meant,
         told.message or "The backend refused the request and gave no reason.",
         type=kind,
         code=code,
-        param=told.param,
+        param=param,
         retry_after=seconds,
         headers=kept,
         callers_key=callers_key,

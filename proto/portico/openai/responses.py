@@ -7,6 +7,7 @@ ValueError for what is no JSON object.
 from typing import Final, TypeVar
 
 from google.protobuf.message import Message
+from msgspec import Raw
 from msgspec.json import encode
 
 from portico.openai import _vectors
@@ -17,6 +18,7 @@ from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.completions_pb2 import TextChoice, TextCompletion
 from portico.v1.embeddings_pb2 import Embedding, EmbeddingList
 from portico.v1.message_pb2 import ChatMessage
+from portico.v1.usage_pb2 import Usage as TokenUsage
 
 M = TypeVar("M", bound=Message)
 
@@ -33,6 +35,7 @@ _USUAL: Final[Usual] = {
 _SHAPES: Final = Shapes(lenient=True, usual=_USUAL)
 _COMPLETION: Final = _SHAPES[ChatCompletion.DESCRIPTOR]
 _TEXT: Final = _SHAPES[TextCompletion.DESCRIPTOR]
+_USAGE: Final = _SHAPES[TokenUsage.DESCRIPTOR]
 _EMBEDDINGS: Final = _SHAPES[EmbeddingList.DESCRIPTOR]
 
 # How vectors are written for each encoding_format; for any other as the backend gave them.
@@ -89,7 +92,12 @@ def render_embeddings(embeddings: EmbeddingList, *, encoding_format: str) -> byt
     return encode(_EMBEDDINGS_AS.get(encoding_format or "float", _EMBEDDINGS).write(embeddings))
 
 
-def _parse(body: bytes, answer: M, shape: Shape) -> M:
+def parse_usage(text: Raw | bytes) -> TokenUsage:
+    """Read a ``usage`` that stands elsewhere than in an answer."""
+    return _parse(text, TokenUsage(), _USAGE)
+
+
+def _parse(body: Raw | bytes, answer: M, shape: Shape) -> M:
     try:
         shape.read(members(body), answer)
     except RecursionError:

@@ -1,5 +1,6 @@
 """The chunks of a stream: what becomes of them, literally."""
 
+import json
 from typing import Any
 
 import pytest
@@ -290,3 +291,31 @@ def test_rendering_changes_nothing() -> None:
         renderer.render(response)
         renderer.finish()
     assert response.SerializeToString(deterministic=True) == before
+
+
+def test_what_is_of_another_type_than_its_field_stands_once_in_an_event() -> None:
+    """As the backend wrote it; only ``object`` is ours whatever it wrote."""
+    into = StreamResponse()
+    assert ChunkParser().parse(b'{"id":7,"model":["m"],"created":"now","object":5,"choices":[]}', into)
+    event = ChunkRenderer(include_usage=False).render(into)
+    text = event.removeprefix(b"data: ").strip()
+    found = json.loads(text, object_pairs_hook=list)
+    assert sorted(name for name, _ in found) == ["choices", "created", "id", "model", "object"]
+    assert dict(found) == {
+        "id": 7,
+        "model": ["m"],
+        "created": "now",
+        "object": "chat.completion.chunk",
+        "choices": [],
+    }
+
+
+@pytest.mark.parametrize("white", ["\n", "\r\n", "\r"])
+def test_carried_json_may_have_line_breaks_between_its_tokens(white: str) -> None:
+    """An event is one line of data all the same."""
+    chunk = ChatChunk(choices=[ChunkChoice(delta=Delta(content="a"))], extra_json=f'{{{white}"x":{white}1}}')
+    event = ChunkRenderer(include_usage=False).render(StreamResponse(chunks=[chunk]))
+    assert event.endswith(b"\n\n")
+    assert b"\n" not in event[:-2]
+    assert b"\r" not in event
+    assert json.loads(event.removeprefix(b"data: "))["x"] == 1

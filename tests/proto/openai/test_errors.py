@@ -157,6 +157,33 @@ WAITS = {
     "less than nothing": (headers(retry_after="-1"), None),
     "infinity": (headers(retry_after="inf"), None),
     "no number": (headers(retry_after_ms="nan", retry_after="3"), 3.0),
+    "a duration": (headers(retry_after="1m30s"), 90.0),
+    "a limit of which nothing remains": (
+        headers(x_ratelimit_remaining_tokens="0", x_ratelimit_reset_tokens="7.5s"),
+        7.5,
+    ),
+    "the later of two": (
+        headers(
+            x_ratelimit_remaining_tokens="0",
+            x_ratelimit_reset_tokens="120ms",
+            x_ratelimit_remaining_requests="0",
+            x_ratelimit_reset_requests="2m59.5s",
+        ),
+        179.5,
+    ),
+    "seconds of a day's limit": (
+        headers(**{"x-ratelimit-remaining-requests-day": "0", "x-ratelimit-reset-requests-day": "33011.25"}),
+        33011.25,
+    ),
+    "a moment that is over": (headers(x_ratelimit_remaining="0", x_ratelimit_reset="1741305600000"), 0.0),
+    "a limit of which something remains": (
+        headers(x_ratelimit_remaining_tokens="9", x_ratelimit_reset_tokens="7.5s"),
+        None,
+    ),
+    "a reset in no words of ours": (
+        headers(x_ratelimit_remaining_tokens="0", x_ratelimit_reset_tokens="later"),
+        None,
+    ),
 }
 
 
@@ -181,6 +208,70 @@ def test_rate_limits_are_kept() -> None:
     assert [header.name for header in kept] == ["x-ratelimit-remaining-tokens"]
 
 
+_LONG = (ErrorClass.CALLER, "invalid_request_error", "context_length_exceeded", None)
+_FILTER = (ErrorClass.CALLER, "invalid_request_error", "content_filter", None)
+_QUOTA = (ErrorClass.CAPACITY, "insufficient_quota", "insufficient_quota", None)
+_MODEL = (ErrorClass.CALLER, "invalid_request_error", "model_not_found", "model")
+_BUSY = (ErrorClass.CAPACITY, "server_error", "overloaded", None)
+_KEY = (ErrorClass.CREDENTIAL, "server_error", "upstream_credentials", None)
+
+# Provider and what it says: status, message, its own type or code -> class, type, code and param.
+MEANINGS = [
+    ("xAI", 400, "This model's maximum prompt length is 8 but the request contains 9 tokens.", None, _LONG),
+    ("Groq", 413, "Request too large for model `x` on tokens per minute", "rate_limit_exceeded", _LONG),
+    ("Groq", 400, "Please reduce the length of the messages or completion.", None, _LONG),
+    ("Moonshot", 400, "Your request exceeded model token limit: 8192", "invalid_request_error", _LONG),
+    ("Alibaba", 400, "Range of input length should be [1, 98304]", "invalid_parameter_error", _LONG),
+    ("TGI", 422, "Input validation error: `inputs` must have less than 4096 tokens.", "validation", _LONG),
+    ("OpenAI", 400, "Your input exceeds the context window of this model.", None, _LONG),
+    ("watsonx", 400, "the number of input tokens 9 cannot exceed the total tokens limit 8", None, _LONG),
+    ("llama.cpp", 400, "too large", "exceed_context_size_error", _LONG),
+    ("DeepSeek", 400, "Content Exists Risk", "invalid_request_error", _FILTER),
+    ("Alibaba", 400, "Input data may contain inappropriate content.", "data_inspection_failed", _FILTER),
+    ("Moonshot", 400, "The request was rejected because it was considered high risk", None, _FILTER),
+    ("OpenRouter", 403, "x requires moderation on OpenInference. Your input was flagged", None, _FILTER),
+    ("xAI", 403, "Content violates usage guidelines.", "permission-denied", _FILTER),
+    ("DeepSeek", 402, "Insufficient Balance", "unknown_error", _QUOTA),
+    ("Moonshot", 429, "Your account is suspended", "exceeded_current_quota_error", _QUOTA),
+    ("Perplexity", 401, "You exceeded your current quota, please check your plan", "unknown", _QUOTA),
+    ("Fireworks", 412, "Account acme is suspended, possibly due to the spending limit", None, _QUOTA),
+    ("xAI", 429, "Your team has either used all available credits or reached its limit", None, _QUOTA),
+    ("Alibaba", 400, "Access denied.", "Arrearage", _QUOTA),
+    ("Moonshot", 429, "The engine is currently overloaded", "engine_overloaded_error", _BUSY),
+    ("Mistral", 429, "Service tier capacity exceeded", "service_tier_capacity_exceeded", _BUSY),
+    ("Groq", 498, "Flex tier capacity exceeded", "capacity_exceeded", _BUSY),
+    ("Mistral", 400, "Invalid model: x", "invalid_model", _MODEL),
+    ("DeepSeek", 400, "Model Not Exist", "invalid_request_error", _MODEL),
+    ("OpenRouter", 400, "x is not a valid model ID", None, _MODEL),
+    ("Hugging Face", 400, "The requested model 'x' does not exist", "model_not_found", _MODEL),
+    ("Moonshot", 404, "Not found the model x or Permission denied", "resource_not_found_error", _MODEL),
+    ("xAI", 400, "Incorrect API key provided: xa***. You can obtain an API key from x", None, _KEY),
+]
+
+
+@pytest.mark.parametrize(("_provider", "status", "message", "word", "wanted"), MEANINGS)
+@pytest.mark.parametrize("member", ["type", "code"])
+def test_what_clients_look_for_has_openais_code(
+    _provider: str,
+    status: int,
+    message: str,
+    word: str | None,
+    wanted: tuple[ErrorClass, str, str, str | None],
+    member: str,
+) -> None:
+    """In whatever words and under whatever status a provider says it; the log keeps that status."""
+    error = parse_error(status, json.dumps({"error": {"message": message, member: word}}).encode(), [])
+    assert (error.error_class, error.type, error.code, error.param) == wanted
+    assert error.upstream_status == status
+
+
+def test_a_rate_limit_that_tells_of_billing_is_no_quota() -> None:
+    """OpenAI's own words name the page for payments."""
+    message = "Rate limit reached for x. Add a payment method at https://platform.openai.com/account/billing."
+    error = parse_error(429, json.dumps({"error": {"message": message, "type": "requests"}}).encode(), [])
+    assert error.code == "rate_limit_exceeded"
+
+
 # What stands in an answer of status 200 or in an event of its stream -> class and status.
 INSIDE = {
     '{"error":{"message":"m","code":502}}': (ErrorClass.UPSTREAM, 502),
@@ -197,6 +288,8 @@ INSIDE = {
         502,
     ),
     '{"choices":[{"index":0},{"error":{"message":"m","code":503}}]}': (ErrorClass.CAPACITY, 503),
+    '{"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}': (ErrorClass.UPSTREAM, 502),
+    '{"error":{"message":"m","type":"exceed_context_size_error"}}': (ErrorClass.CALLER, 400),
 }
 
 
