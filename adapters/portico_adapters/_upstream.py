@@ -94,7 +94,7 @@ class UpstreamClient:
     ) -> bytes:
         """Return the body of a GET. ``callers``: the headers of the caller who asks, if there is one."""
         sent = {"accept": "application/json", **self._settings.passed(callers), **headers}
-        async with await self._send("GET", path, sent, b"", lambda: None) as answer:
+        async with await self._send("GET", path, sent, b"") as answer:
             return await answer.read()
 
     async def aclose(self) -> None:
@@ -104,13 +104,19 @@ class UpstreamClient:
     async def _post(self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str]) -> Answer:
         passed = self._settings.passed(call.headers)
         sent = {"content-type": "application/json", **passed, **headers, **beside(call)}
-        return await self._send("POST", path, sent, body, call.alive)
+        return await self._send("POST", path, sent, body, call.alive, call.answered)
 
     async def _send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, alive: Callable[[], None]
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        alive: Callable[[], None] = lambda: None,
+        answered: Callable[[str], None] = lambda _: None,
     ) -> Answer:
         """Return an answer of success; raise for any other."""
-        answer = await self._http.send(method, path, headers, body, alive=alive)
+        answer = await self._http.send(method, path, headers, body, alive=alive, answered=answered)
         if 200 <= answer.status < 300:
             return answer
         async with answer:

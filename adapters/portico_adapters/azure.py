@@ -27,6 +27,8 @@ class AzureSettings(OpenAISettings):
 
     def __post_init__(self) -> None:
         OpenAISettings.__post_init__(self)
+        if not self.url:
+            raise ValueError("url is missing: the resource's root, such as https://NAME.openai.azure.com")
         if urlsplit(self.url).path.rstrip("/").endswith(("/openai", "/v1")):
             raise ValueError("url: expected the resource's root, such as https://NAME.openai.azure.com")
 
@@ -70,9 +72,10 @@ class AzureAdapter(OpenAIAdapter):
         headers: Mapping[str, str],
         body: bytes = b"",
         alive: Callable[[], None] = lambda: None,
+        answered: Callable[[str], None] = lambda _: None,
     ) -> Answer:
         try:
-            return await super()._send(method, path, headers, body, alive)
+            return await super()._send(method, path, headers, body, alive, answered)
         except GatewayError as error:
             if error.code == "DeploymentNotFound":
                 # To the caller the deployment is the model: OpenAI's code is what clients look for.

@@ -61,6 +61,7 @@ class Attempt:
         self._started = monotonic()
         self._first_content: End | None = None
         self._dropped: Sequence[str] = ()
+        self._upstream_request_id = ""
         self.watchdog = Watchdog(backend.timeouts.silence, self._ends())
 
     def upstream(self) -> Upstream[Any]:
@@ -72,6 +73,7 @@ class Attempt:
             call.headers,
             call.context.request_id,
             self.watchdog.alive,
+            self._named,
             call.context.deadline,
             self.candidate.backend,
             drop_unsupported=call.policy.unsupported == DROP,
@@ -79,6 +81,9 @@ class Attempt:
         )
         self._dropped = upstream.dropped
         return upstream
+
+    def _named(self, upstream_request_id: str) -> None:
+        self._upstream_request_id = upstream_request_id
 
     def commit(self) -> None:
         """Note that the answer, or the first content of a stream, has come."""
@@ -141,6 +146,7 @@ class Attempt:
                 error_class=error.error_class.name,
                 code=error.code,
                 upstream_status=error.upstream_status,
+                upstream_request_id=self._upstream_request_id,
                 detail=error.detail,
             ),
         )
@@ -152,6 +158,7 @@ class Attempt:
             started_ms=(self._started - self.call.started) * 1000,
             duration_ms=(monotonic() - self._started) * 1000,
             reason=reason,
+            upstream_request_id=self._upstream_request_id[:_LONGEST_NAME],
         )
         if failure is not None:
             record.error_class = failure.error_class.value

@@ -64,6 +64,7 @@ def log(call: Call, made: Receipt) -> None:
             served=made.served.model,
             passed=",".join(f"{candidate}:{why}" for candidate, why in call.passed),
             attempts=len(call.attempts),
+            upstream_request_id=call.attempts[-1].upstream_request_id if call.attempts else None,
             outcome=Outcome.Name(made.outcome).removeprefix("OUTCOME_").lower(),
             status=error.http_status if error is not None else None,
             code=error.code if error is not None else None,

@@ -27,7 +27,7 @@ from portico.v1.models_pb2 import Model
 P = TypeVar("P")
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -46,6 +46,9 @@ class Upstream(Generic[P]):
     #: To be called whenever bytes arrive from the backend, whatever they are: the core ends an
     #: attempt whose backend is silent for too long.
     alive: Callable[[], None] = _nothing
+    #: To be called with the backend's own name for the request, such as the value of its x-request-id,
+    #: where it tells one, with an error too: the log and the receipt have it.
+    answered: Callable[[str], None] = _nothing
     #: ``time.monotonic()`` at which the caller stops waiting: for backends that can be told. The core
     #: itself ends the attempt then. None: the caller does not say.
     deadline: float | None = None

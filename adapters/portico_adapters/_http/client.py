@@ -7,6 +7,7 @@ from portico.adapter import Limits
 from portico.errors import SERVER, ErrorClass, GatewayError, upstream_failed
 from portico_adapters._http.answer import Answer
 from portico_adapters._http.failures import failure
+from portico_adapters._http.request_ids import backends_id
 from portico_adapters._http.transport import Transport
 
 
@@ -27,10 +28,12 @@ class HttpClient:
         body: bytes = b"",
         *,
         alive: Callable[[], None],
+        answered: Callable[[str], None] = lambda _: None,
     ) -> Answer:
         """Send a request and return when the answer's headers are there.
 
-        ``alive`` is called then and at each read. Cancelling breaks the connection off at once.
+        ``alive`` is called then and at each read, ``answered`` then with the backend's own name for the
+        request, if it tells one. Cancelling breaks the connection off at once.
         Whatever fails raises GatewayError; an answer with an error's status does not.
         """
         await self._take_slot()
@@ -43,6 +46,8 @@ class HttpClient:
             raise
         answer = Answer(response, self._limits.answer_bytes, alive, self._slots.release)
         alive()
+        if name := backends_id(response.headers.raw, headers.get("x-request-id", "")):
+            answered(name)
         encoding = response.headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             async with answer:

@@ -63,17 +63,10 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     # When to come back is the error's own affair.
     kept = for_callers(headers, time.time())
     error.headers = [header for header in kept if header.name.startswith("x-ratelimit-")]
-    error.detail = f"{error.detail} {_request_id(headers)}".strip()
     error.retry_after = plain.retry_after
     if error.retry_after is None and status == 429:
         error.retry_after = seconds_to_reset(headers, time.time())
     return error
-
-
-def _request_id(headers: Sequence[Header]) -> str:
-    """Return what Anthropic's support asks for, for the log."""
-    ids = (header.value.decode("latin-1") for header in headers if header.name == "request-id")
-    return next((f"[request-id {value}]" for value in ids), "")
 
 
 def error_in(data: bytes, *, callers_key: bool) -> GatewayError:

@@ -70,10 +70,6 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     seconds = parse_error(status, body, headers).retry_after
     error = _error(_MEANT.get(kind, _BY_STATUS.get(status, status)), told, seconds, callers_key)
     error.upstream_status = status
-    ids = [each.value.decode("latin-1") for each in headers if each.name == "x-amzn-requestid"]
-    if ids:
-        # By which AWS finds the request.
-        error.detail = f"{error.detail} (x-amzn-requestid {ids[0]})".strip()
     return error
 
 

@@ -138,6 +138,23 @@ class UpstreamContract(AdapterContract):
                 assert expected is ErrorClass.CALLER or _REASON not in error.message
 
     @in_a_loop
+    async def test_the_backends_own_name_for_a_request_is_told(self) -> None:
+        """Of an answer, a stream and an error; the gateway's own name, sent back, is none."""
+        exchange = self.exchanges[0]
+        for name, expected in (("theirs", ["theirs"]), ("ours", [])):
+            said = [("x-request-id", name)]
+            whole = answer(exchange.answer, 200, said, content_type=exchange.answer_type)
+            stream = streamed(exchange.stream, 200, said, content_type=exchange.stream_type)
+            error = answer(self.error_body(500, _REASON), 500, said)
+            async with self.against(whole, stream, error) as (adapter, _):
+                for way in (_chat, messages_of, _failing):
+                    told: list[str] = []
+                    await way(
+                        adapter, dataclasses.replace(exchange.call, request_id="ours", answered=told.append)
+                    )
+                    assert told == expected, f"{way.__name__}: {told}"
+
+    @in_a_loop
     async def test_a_backend_that_breaks_off_has_failed(self) -> None:
         """Before and after the headers; what came of a stream before that arrives."""
         exchange = self.exchanges[0]
@@ -189,6 +206,10 @@ class UpstreamContract(AdapterContract):
                 await adapter.list_models(())
                 assert upstream.connections == 1, f"{upstream.connections} connections for five calls"
             await upstream.closed()
+
+
+async def _failing(adapter: Adapter, call: UpstreamCall) -> object:
+    return await _failure(adapter.chat(call))
 
 
 def _unfinished(exchange: Exchange, end: End) -> Script:

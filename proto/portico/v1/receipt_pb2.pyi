@@ -93,6 +93,7 @@ class Attempt(message.Message):
     ERROR_CLASS_FIELD_NUMBER: builtins.int
     UPSTREAM_STATUS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    UPSTREAM_REQUEST_ID_FIELD_NUMBER: builtins.int
     started_ms: builtins.float
     """Milliseconds from the start of the call to the start of the attempt."""
     duration_ms: builtins.float
@@ -103,6 +104,10 @@ class Attempt(message.Message):
     """HTTP status that the backend answered with. 0: it did not get so far."""
     reason: builtins.str
     """Why it failed, for people, without the content of messages."""
+    upstream_request_id: builtins.str
+    """The backend's own name for the request, by which its vendor finds it. At most
+    64 characters; empty: it told none.
+    """
     @builtins.property
     def candidate(self) -> Served:
         """Who was tried."""
@@ -116,10 +121,11 @@ class Attempt(message.Message):
         error_class: errors_pb2.ErrorClass.ValueType = ...,
         upstream_status: builtins.int = ...,
         reason: builtins.str = ...,
+        upstream_request_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "duration_ms", b"duration_ms", "error_class", b"error_class", "reason", b"reason", "started_ms", b"started_ms", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "duration_ms", b"duration_ms", "error_class", b"error_class", "reason", b"reason", "started_ms", b"started_ms", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

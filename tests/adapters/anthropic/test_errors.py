@@ -135,12 +135,3 @@ def test_a_limit_that_is_used_up_tells_when_to_come_back() -> None:
         "anthropic-ratelimit-requests-reset": "2020-01-01T00:00:00Z",
     }
     assert read(429, told("Too fast", "rate_limit_error"), past).retry_after == 0
-
-
-def test_the_apis_request_id_stands_in_the_log() -> None:
-    """Whosever fault it is; the caller does not read it."""
-    for status in (400, 500):
-        error = read(status, told("Sorry", "api_error"), {"request-id": "req_9", "retry-after": "3"})
-        assert "[request-id req_9]" in error.detail
-        assert "req_9" not in error.message
-        assert not error.headers

@@ -80,13 +80,6 @@ def test_the_callers_own_key_is_the_callers_affair() -> None:
     assert (error.http_status, error.message) == (403, "The security token is expired")
 
 
-def test_the_log_tells_the_request() -> None:
-    """By the id that AWS gave it; the caller reads its words alone."""
-    headers = [Header(name="x-amzn-requestid", value=b"8090a430")]
-    error = error_of(400, b'{"message": "Bad."}', headers, callers_key=False)
-    assert (error.message, error.detail) == ("Bad.", "(x-amzn-requestid 8090a430)")
-
-
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 3}', b"\xff\xfe"])
 def test_any_body_will_do(body: bytes) -> None:
     """Proxies on the way have their own."""
