@@ -27,8 +27,6 @@ class AzureSettings(OpenAISettings):
 
     def __post_init__(self) -> None:
         OpenAISettings.__post_init__(self)
-        if not self.url:
-            raise ValueError("url is missing: the resource's root, such as https://NAME.openai.azure.com")
         if urlsplit(self.url).path.rstrip("/").endswith(("/openai", "/v1")):
             raise ValueError("url: expected the resource's root, such as https://NAME.openai.azure.com")
 
