@@ -10,12 +10,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.gateway import serve
+from tests.support.gateway import core, facade, serve
 from tests.support.processes import process
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -27,8 +27,8 @@ class Target:
 
     name: str
     url: str
-    #: Process whose tree's CPU time counts. None: nothing between client and upstream.
-    pid: int | None
+    #: Processes whose trees' CPU time counts; none where it is not ours to know.
+    pids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,23 @@ class Load:
     connections: int
     requests: int
     stream: bool
+    #: Milliseconds between two tokens of the upstream.
+    pace: int = 0
 
 
 LOADS = (
     Load("requests, c=1", 1, 1500, False),
     Load("requests, c=32", 32, 3000, False),
+    Load("requests, c=128", 128, 3000, False),
     Load("streams, c=1", 1, 40, True),
     Load("streams, c=64", 64, 512, True),
+    Load("streams, c=256", 256, 768, True),
+    Load("streams at 20 ms a token, c=256", 256, 512, True, pace=20),
 )
 
 
-def cpu_seconds(pid: int | None) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return user and system time of a process and all its descendants."""
-    if pid is None:
-        return 0.0
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return (int(fields[11]) + int(fields[12])) / _TICK + sum(cpu_seconds(int(child)) for child in children)
@@ -60,16 +63,16 @@ def cpu_seconds(pid: int | None) -> float:
 
 def measure(target: Target, load: Load) -> dict[str, float]:
     """Put one load on one target; return its figures."""
-    before = cpu_seconds(target.pid)
+    before = sum(map(cpu_seconds, target.pids))
     kind = "stream" if load.stream else "whole"
     command = [sys.executable, "-m", "tests.bench.load", target.url, "bench"]
-    arguments = [str(load.connections), str(load.requests), kind]
+    arguments = [str(load.connections), str(load.requests), kind, str(load.pace)]
     report: Any = json.loads(
         subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=300).stdout
     )
     if report["failures"] or len(report["seconds"]) != load.requests:
         raise SystemExit(f"{target.name}: {report['failures']} failures at {load.name}")
-    cpu = cpu_seconds(target.pid) - before
+    cpu = sum(map(cpu_seconds, target.pids)) - before
     figures = {
         "p50 ms": statistics.median(report["seconds"]) * 1e3,
         "p99 ms": statistics.quantiles(report["seconds"], n=100)[98] * 1e3,
@@ -80,6 +83,9 @@ def measure(target: Target, load: Load) -> dict[str, float]:
         figures["first token ms"] = statistics.median(report["first_token"]) * 1e3
         figures["tokens/s"] = report["tokens"] / report["elapsed"]
         figures["CPU us/token"] = cpu / report["tokens"] * 1e6
+    if load.pace:
+        figures["lag p50 ms"] = statistics.median(report["lags"]) * 1e3
+        figures["lag p99 ms"] = statistics.quantiles(report["lags"], n=100)[98] * 1e3
     return figures
 
 
@@ -109,19 +115,37 @@ http {{
             ["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{port}/"], check=False
         ).returncode:
             pass
-        yield Target("nginx", f"http://127.0.0.1:{port}/v1", started.popen.pid)
+        yield Target("nginx", f"http://127.0.0.1:{port}/v1", (started.popen.pid,))
+
+
+def configured(upstream: str, folder: Path) -> Path:
+    """Write the gateway's configuration."""
+    config = folder / "portico.yaml"
+    config.write_text(
+        "backends:\n"
+        f"  mock: {{dialect: openai, url: http://{upstream}/v1, models: [bench], pass_headers: [x-pace]}}\n"
+        "models: {bench: mock/bench}\n"
+    )
+    return config
 
 
 @contextlib.contextmanager
-def portico(upstream: str, folder: Path) -> Iterator[Target]:
-    """Run the gateway: facade and core as two processes."""
-    config = folder / "portico.yaml"
-    config.write_text(
-        f"backends: {{mock: {{dialect: openai, url: http://{upstream}/v1, models: [bench]}}}}\n"
-        "models: {bench: mock/bench}\n"
-    )
-    with serve(config, env={"LOG_LEVEL": "warning"}) as gateway:
-        yield Target("portico, two processes", gateway.url, gateway.process.popen.pid)
+def portico(name: str, config: Path, env: Mapping[str, str]) -> Iterator[Target]:
+    """Run the gateway as one command: facade and core over a link, or workers that are both."""
+    with serve(config, env={"LOG_LEVEL": "warning", **env}) as gateway:
+        yield Target(name, gateway.url, (gateway.process.popen.pid,))
+
+
+@contextlib.contextmanager
+def halves(name: str, config: Path) -> Iterator[Target]:
+    """Run facade and core apart, with an RPC for each call: so it is where a target may be several cores."""
+    quiet = {"LOG_LEVEL": "warning"}
+    with (
+        core("127.0.0.1:0", config, env=quiet) as behind,
+        facade(f"ipv4:{behind.address}", config, env=quiet) as front,
+    ):
+        pids = (behind.process.popen.pid, front.process.popen.pid)
+        yield Target(name, f"http://{front.address}/v1", pids)
 
 
 def main() -> None:
@@ -138,13 +162,17 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portico-bench-")))
         mock = stack.enter_context(process(sys.executable, "-m", "tests.bench.upstream"))
         upstream = f"127.0.0.1:{mock.wait_for('').strip()}"
-        targets = [Target("direct", f"http://{upstream}/v1", None)]
+        targets = [Target("direct", f"http://{upstream}/v1")]
         if shutil.which("nginx"):
             targets.append(stack.enter_context(nginx(upstream, folder)))
-        targets.append(stack.enter_context(portico(upstream, folder)))
+        config = configured(upstream, folder)
+        cpus = str(os.cpu_count())
         targets += [
-            Target(name, url, None) for name, _, url in (peer.partition("=") for peer in options.peer)
+            stack.enter_context(portico(f"Portico, {cpus} workers", config, {"WORKERS": cpus})),
+            stack.enter_context(portico("Portico, facade and core, linked", config, {})),
+            stack.enter_context(halves("Portico, facade and core, RPCs", config)),
         ]
+        targets += [Target(name, url) for name, _, url in (peer.partition("=") for peer in options.peer)]
         for load in LOADS:
             _print(load, _rounds(targets, load, options.rounds))
 

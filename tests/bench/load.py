@@ -1,7 +1,9 @@
 """A load generator that costs little: keep-alive connections that each ask again and again.
 
-``python -m tests.bench.load URL MODEL CONNECTIONS REQUESTS stream|whole`` prints one line of JSON with the
-times of all requests (seconds), and for streams the times to the first token and the tokens seen.
+``python -m tests.bench.load URL MODEL CONNECTIONS REQUESTS stream|whole [PACE]`` prints one line of JSON with
+the times of all requests (seconds), and for streams the times to the first token and the tokens seen. With
+PACE, milliseconds between two tokens of the upstream, also how late tokens come: behind the pace since their
+stream's first one.
 """
 
 import asyncio
@@ -17,11 +19,13 @@ class _Tally:
     left: int
     seconds: list[float] = field(default_factory=list)
     first_token: list[float] = field(default_factory=list)
+    #: Seconds by which tokens were late, where there is a pace.
+    lags: list[float] = field(default_factory=list)
     tokens: int = 0
     failures: int = 0
 
 
-async def _client(host: str, port: int, request: bytes, stream: bool, tally: _Tally) -> None:
+async def _client(host: str, port: int, request: bytes, stream: bool, pace: float, tally: _Tally) -> None:
     reader, writer = await asyncio.open_connection(host, port, limit=2**20)
     while tally.left > 0:
         tally.left -= 1
@@ -36,29 +40,33 @@ async def _client(host: str, port: int, request: bytes, stream: bool, tally: _Ta
                 int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             )
         else:
-            await _read_stream(reader, start, tally)
+            await _read_stream(reader, start, pace, tally)
         tally.seconds.append(time.perf_counter() - start)
     writer.close()
 
 
-async def _read_stream(reader: asyncio.StreamReader, start: float, tally: _Tally) -> None:
+async def _read_stream(reader: asyncio.StreamReader, start: float, pace: float, tally: _Tally) -> None:
     body = b""
-    first = True
+    began, seen = 0.0, 0
     while not body.endswith(b"0\r\n\r\n"):
         piece = await reader.read(65536)
         if not piece:
             break
         body += piece
-        if first and b" token" in body:
-            tally.first_token.append(time.perf_counter() - start)
-            first = False
+        now = time.perf_counter()
+        if not began and b" token" in body:
+            tally.first_token.append(now - start)
+            began = now
+        if pace and began:
+            seen += piece.count(b'" token"')
+            tally.lags.append(now - began - (seen - 1) * pace)
     tally.tokens += body.count(b'" token"')
     # Not [DONE]: a proxy may cut its chunks in the middle of the word.
     if not body.endswith(b"0\r\n\r\n"):
         tally.failures += 1
 
 
-async def _main(url: str, model: str, connections: int, requests: int, stream: bool) -> None:
+async def _main(url: str, model: str, connections: int, requests: int, stream: bool, pace: int) -> None:
     parts = urlsplit(url)
     body = {
         "model": model,
@@ -68,16 +76,18 @@ async def _main(url: str, model: str, connections: int, requests: int, stream: b
     payload = json.dumps(body).encode()
     request = (
         f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
+        f"content-type: application/json\r\nx-pace: {pace}\r\ncontent-length: {len(payload)}\r\n\r\n"
     ).encode() + payload
     tally = _Tally(requests)
     start = time.perf_counter()
     host, port = parts.hostname or "", parts.port or 80
-    await asyncio.gather(*(_client(host, port, request, stream, tally) for _ in range(connections)))
+    clients = (_client(host, port, request, stream, pace / 1000, tally) for _ in range(connections))
+    await asyncio.gather(*clients)
     report = {
         "elapsed": time.perf_counter() - start,
         "seconds": tally.seconds,
         "first_token": tally.first_token,
+        "lags": tally.lags,
         "tokens": tally.tokens,
         "failures": tally.failures,
     }
@@ -87,4 +97,6 @@ async def _main(url: str, model: str, connections: int, requests: int, stream: b
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "stream"))
+    url, model, connections, requests, kind, *pace = sys.argv[1:]
+    paced = int(pace[0]) if pace else 0
+    uvloop.run(_main(url, model, int(connections), int(requests), kind == "stream", paced))

@@ -58,11 +58,11 @@ class _Connection(asyncio.Protocol):
         if re.search(rb'"stream": *true', rest[:size]):
             pace = re.search(rb"x-pace: *(\d+)", head, re.IGNORECASE)
             self._transport.write(_STREAM + _ROLE)
-            self._token(TOKENS, int(pace[1]) / 1000 if pace else 0.0)
+            self._token(TOKENS, int(pace[1]) / 1000 if pace else 0.0, self._loop.time())
         else:
             self._transport.write(_ANSWER)
 
-    def _token(self, left: int, pause: float) -> None:
+    def _token(self, left: int, pause: float, due: float) -> None:
         if self._transport.is_closing():
             return
         if not left:
@@ -70,7 +70,7 @@ class _Connection(asyncio.Protocol):
             return
         self._transport.write(_TOKEN)
         # By way of the loop, so that the tokens of many streams interleave as real ones do.
-        self._loop.call_later(pause, self._token, left - 1, pause)
+        self._loop.call_at(due + pause, self._token, left - 1, pause, due + pause)
 
 
 async def _main() -> None:

@@ -55,16 +55,19 @@ class Part:
 
 
 @contextlib.contextmanager
-def core(listen: str, config: Path | None = None) -> Iterator[Part]:
+def core(listen: str, config: Path | None = None, env: Mapping[str, str] | None = None) -> Iterator[Part]:
     """Run ``portico core`` while the block runs."""
     file = ["--config", str(config)] if config else []
-    with portico("core", *file, "--listen", listen) as process:
+    with portico("core", *file, "--listen", listen, env=env) as process:
         yield Part(process.wait_for("core is ready on").split()[-1], process)
 
 
 @contextlib.contextmanager
-def facade(core_target: str, config: Path | None = None) -> Iterator[Part]:
+def facade(
+    core_target: str, config: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Part]:
     """Run ``portico facade`` while the block runs."""
     file = ["--config", str(config)] if config else []
-    with portico("facade", *file, "--listen", "127.0.0.1:0", "--core", core_target) as process:
+    listen = ("--listen", "127.0.0.1:0", "--core", core_target)
+    with portico("facade", *file, *listen, env=env) as process:
         yield Part(process.wait_for("facade is ready on").split()[-1], process)
