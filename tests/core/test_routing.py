@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError
+from portico_core.policy import USUAL, Policy
 from portico_core.routing import Candidate, Member, Route, Routes, first_to_list
 
 
@@ -87,6 +88,27 @@ def test_an_unknown_name_is_404() -> None:
 def test_the_first_backend_to_list_a_model_has_it() -> None:
     """Of two lists with one name, that of the first backend counts."""
     assert first_to_list([("a", ["x", "y"]), ("b", ["y", "z"])]) == {"x": "a", "y": "a", "z": "b"}
+
+
+def test_only_what_a_route_gives_has_its_policy() -> None:
+    """A name that a backend has by itself is none of the default's or of a star's."""
+    drop, refuse = Policy(unsupported="drop"), Policy(unknown="refuse")
+    star = dataclasses.replace(route("*x", "b/y"), policy=drop)
+    default = dataclasses.replace(route("*", "b/z"), policy=refuse)
+    routes = Routes([star], ["b"], default)
+    policies = {
+        name: routes.resolve(name, {"listed": "b"}).policy for name in ("ax", "b/x", "listed", "other")
+    }
+    assert policies == {"ax": drop, "b/x": USUAL, "listed": USUAL, "other": refuse}
+
+
+def test_a_default_may_have_a_fallback() -> None:
+    """And a fallback may be any name that the configuration resolves."""
+    default = dataclasses.replace(route("*", "b/z"), policy=Policy(fallback="c/y"))
+    routes = Routes([], ["b", "c"], default)
+    (then,) = routes.after(routes.resolve("other", {}))
+    assert then.candidates == (Candidate("c", "y", public="c/y"),)
+    assert not routes.after(routes.resolve("b/x", {}))
 
 
 NAMES = st.text("ab/-*", min_size=1, max_size=5)

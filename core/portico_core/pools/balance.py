@@ -40,7 +40,7 @@ def least(candidates: Sequence[Candidate], standing: StandingOf, chance: Chance)
     left, order = list(candidates), []
     while len(left) > 1:
         first, second = _draw(left, chance), _draw(left, chance)
-        better = first != second and _is_better(left[second], left[first], standing)
+        better = _is_better(left[second], left[first], standing)
         order.append(left.pop(second if better else first))
     return order + left
 
