@@ -99,31 +99,31 @@ class Attempt:
         taken = (now - self._started) * 1000
         self.backend.answered(taken)
         self.standing.answered(taken)
+        self.standing.breaker.answered(self._ticket, now)
 
     def __enter__(self) -> None:
         self.backend.began()
         self.standing.began()
+        self._ticket = self.standing.breaker.began(self._started)
 
-        self.standing.breaker.answered(self._ticket, now)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.watchdog.close()
-        self._ticket = self.standing.breaker.began(self._started)
         failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
+        says = None if failure is None else verdict(failure, by_caller=self.backend.lists_by_caller)
+        well = self.committed or error is None
         self.standing.ended()
+        self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
+        for each in self._places:
+            each.leave()
         self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
         self.failure = failure
         if failure is None:
             return False
-        says = None if failure is None else verdict(failure, by_caller=self.backend.lists_by_caller)
-        well = self.committed or error is None
         if not self.committed:
-        self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
-        for each in self._places:
-            each.leave()
             return True
         if failure is not error:
             raise failure from error
