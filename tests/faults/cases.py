@@ -43,6 +43,23 @@ def by_the_table() -> Iterator[Case]:
             yield from (case for case in forms(fault, second=second) if case.expected() is not None)
 
 
+#: What callers leave, by when they do: the fault whose call they leave.
+LEFT: Final = {
+    "before-content": "endless_drip",
+    "in-mid-stream": "drip_after_content",
+    "in-a-pause": "429_patient",
+}
+
+
+def of_callers() -> Iterator[Case]:
+    """Yield the cases in which the caller misbehaves, and that of a candidate that comes and goes."""
+    for when, fault in LEFT.items():
+        yield from forms(fault, tag=f".{when}")
+    for second in (False, True):
+        yield from forms("flapping", second=second)
+    yield from (case for case in forms("endless_body", tag=".slow") if case.streamed)
+
+
 def config(cases: Iterable[Case], ports: dict[str, int]) -> str:
     """Return the gateway's configuration. ``ports``: by fault, with "" for all others."""
     backends, models = [], []

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.faults.cases import by_the_table
+from tests.faults.cases import by_the_table, of_callers
 from tests.faults.doors import Door, doors
 from tests.faults.stand import Stand, stand
 
@@ -12,7 +12,7 @@ from tests.faults.stand import Stand, stand
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """A gateway that has a backend per case."""
-    with stand(tmp_path_factory.mktemp("faults"), by_the_table()) as started:
+    with stand(tmp_path_factory.mktemp("faults"), [*by_the_table(), *of_callers()]) as started:
         yield started
 
 

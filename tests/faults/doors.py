@@ -1,9 +1,10 @@
 """The ways in: OpenAI's official SDK, HTTP as it stands on the wire, and gRPC."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
@@ -18,8 +19,11 @@ from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import ChatRequest, StreamRequest
 from tests.faults.expected import Kind
 
-# Characters after which a caller has enough.
-_ENOUGH = 1_000_000
+
+def _always() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -39,6 +43,10 @@ class Saw:
     #: The backend that served it.
     by: str = ""
     seconds: float = 0.0
+    #: Characters after which the caller has enough.
+    enough: int = 200_000
+    #: While it is cleared, the caller does not read a stream.
+    reads: asyncio.Event = field(default_factory=_always, repr=False)
 
     @property
     def kind(self) -> Kind | None:
@@ -48,6 +56,12 @@ class Saw:
         if self.left:
             return Kind.ENDLESS
         return Kind.ANSWER if self.finished and self.ended else None
+
+    async def goes_on(self) -> bool:
+        """Tell whether the caller wants more, once it does or does not."""
+        await self.reads.wait()
+        self.left = len(self.text) > self.enough
+        return not self.left
 
     def takes(self, delta: Any, finish: str | None) -> None:
         """Note a choice's delta, of JSON or of the SDK."""
@@ -93,8 +107,7 @@ class Sdk:
             async with raw.parse() as chunks:
                 async for chunk in chunks:
                     self._note(chunk, saw)
-                    if len(saw.text) > _ENOUGH:
-                        saw.left = True
+                    if not await saw.goes_on():
                         return
             saw.ended = True
         except openai.APIError as error:
@@ -141,8 +154,7 @@ class Raw:
                     saw.failed, saw.code = True, event["error"]["code"]
                 for choice in event.get("choices", ()):
                     saw.takes(choice["delta"], choice["finish_reason"])
-                if len(saw.text) > _ENOUGH:
-                    saw.left = True
+                if not await saw.goes_on():
                     return
 
 
@@ -177,8 +189,7 @@ class Grpc:
                         saw.text += choice.delta.content
                         saw.text += "".join(each.function.arguments for each in choice.delta.tool_calls)
                         saw.finished |= bool(choice.finish_reason)
-                if len(saw.text) > _ENOUGH:
-                    saw.left = True
+                if not await saw.goes_on():
                     return
             saw.ended = True
         finally:

@@ -97,10 +97,10 @@ def slow_drip(asked: Asked) -> Iterator[Step]:
 
 
 def endless_drip(asked: Asked) -> Iterator[Step]:
-    yield from _begins(asked)
+    yield head(content_type=_SSE if asked.streamed else "application/json")
     while True:
         yield Pause(DRIP)
-        yield chunk(b": still here\n\n") if asked.streamed else b" "
+        yield chunk(b": still here\n\n" if asked.streamed else b" ")
 
 
 def _then(*steps: Step) -> Script:
@@ -111,6 +111,15 @@ def _then(*steps: Step) -> Script:
         yield from steps
 
     return script
+
+
+def drip_after_content(asked: Asked) -> Iterator[Step]:
+    if asked.streamed:
+        yield from streamed([_ROLE, _TEXT[0]], end=False)
+        while True:
+            yield Pause(DRIP)
+            yield chunk(b": still here\n\n")
+    yield from endless_drip(asked)
 
 
 cut_after_content: Final = _then(RESET)
@@ -237,7 +246,6 @@ SCRIPTS: Final[dict[str, Script]] = {
     "flapping": flapping,
     # Deaf to the gateway's leaving as well: ``server`` sees to that.
     "ignores_cancel": stall_after_content,
-    # Until the caller leaves.
-    "hang": headers_then_silence,
+    "drip_after_content": drip_after_content,
     "429_patient": status(429, retry_after="2"),
 }

@@ -27,6 +27,8 @@ class Call:
     #: "under way", "answered", "gateway closed", "gateway reset", "we closed" or "we reset".
     end: str = "under way"
     ended: float = 0.0
+    #: Bytes that were handed to the connection.
+    sent: int = 0
 
     def over(self, end: str) -> None:
         if self.end == "under way":
@@ -99,6 +101,7 @@ async def _run(script: Iterable[Step], writer: asyncio.StreamWriter, call: Call)
         if isinstance(step, bytes):
             writer.write(step)
             await writer.drain()
+            call.sent += len(step)
             # A script without end must let the others live.
             await asyncio.sleep(0)
         elif isinstance(step, Pause):
