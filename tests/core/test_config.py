@@ -10,7 +10,7 @@ from portico.config import Url
 from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
-from portico_core.config import Config, ConfigError, Grpc, Key, Timeouts, load
+from portico_core.config import Concurrency, Config, ConfigError, Grpc, Key, Timeouts, load
 from portico_core.policy import ByHeader, Policy
 from portico_core.route_table import route_rows
 from portico_core.routing import Candidate, Member
@@ -37,14 +37,14 @@ ADAPTERS = {"openai": lambda: Fake, "bedrock": missing}
 
 WHOLE = """\
 http: {listen: ${NOT_THE_CORES}}
-grpc: {listen: ":50052", drain: 1m}
+grpc: {listen: ":50052", drain: 1m, max_calls: 9}
 timeouts: {silence: 20s, first_content: 10s}
 backends:
   local:
     dialect: openai
     url: http://localhost:8080/v1
     timeouts: {silence: 2m}
-  cloud: {dialect: openai, url: https://api.example.com/v1, api_key: ${KEY}, models: [gpt-4o, gpt-4]}
+  cloud: {dialect: openai, url: https://api.example.com/v1, api_key: ${KEY}, models: [gpt-4o, gpt-4], limit: 2, queue: 5}
 models:
   gpt-4: [local/qwen, cloud/gpt-4o]
   "claude-*": cloud/*
@@ -62,11 +62,12 @@ def test_a_file_makes_a_configuration(tmp_path: Path) -> None:
     """Backends, routes and limits are what the file says; http is left to the facade."""
     config = loaded(tmp_path, WHOLE, KEY="sk-1")
     local, cloud = config.backends
-    assert config.grpc == Grpc("[::]:50052", 60.0)
+    assert config.grpc == Grpc("[::]:50052", 60.0, 9)
     assert (local.name, local.dialect, local.models) == ("local", "openai", None)
     assert local.settings == Settings("http://localhost:8080/v1")
     assert local.timeouts == Timeouts(silence=120.0, first_content=10.0)
     assert cloud.settings == Settings("https://api.example.com/v1", Secret("sk-1"))
+    assert (local.concurrency, cloud.concurrency) == (Concurrency(), Concurrency(2, 5))
     assert cloud.timeouts == Timeouts(silence=20.0, first_content=10.0)
     assert cloud.models == ("gpt-4o", "gpt-4")
     assert "sk-1" not in repr(config)
@@ -140,6 +141,16 @@ BACKEND = "backends: {b: {dialect: openai, url: http://h}}\n"
         (BACKEND + "model: {}", ["2: model: is not known. Did you mean models?"]),
         (BACKEND + "grpc: 5s", ["2: grpc: expected an address such as 0.0.0.0:50051, :50051 or unix:"]),
         (BACKEND + "grpc: {lisen: x}", ["2: grpc.lisen: is not known. Did you mean listen?"]),
+        (
+            "backends: {b: {dialect: openai, url: http://h, limit: 0}}",
+            ["1: backends.b.limit: expected 1 or more"],
+        ),
+        ("backends: {b: {dialect: openai, url: http://h, queue: 5}}", ["1: backends.b.queue: nobody waits"]),
+        (
+            "backends: {b: {dialect: openai, url: http://h, limit: 1, queue: -1}}",
+            ["1: backends.b.queue: expected 0 or more"],
+        ),
+        (BACKEND + "grpc: {max_calls: 0}", ["2: grpc.max_calls: expected 1 or more"]),
         (BACKEND + "timeouts: {silence: 30}", ["2: timeouts.silence: expected a duration such as 5s"]),
         ("backends: {b/c: {dialect: openai}}", ["1: backends.b/c: is no name for a backend."]),
         (
