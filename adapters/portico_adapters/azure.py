@@ -27,6 +27,8 @@ class AzureSettings(OpenAISettings):
 
     def __post_init__(self) -> None:
         OpenAISettings.__post_init__(self)
+        if not self.url:
+            raise ValueError("url is missing. Add `url: …` here.")
         if urlsplit(self.url).path.rstrip("/").endswith(("/openai", "/v1")):
             raise ValueError("url: expected the resource's root, such as https://NAME.openai.azure.com")
 

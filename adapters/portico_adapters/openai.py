@@ -25,6 +25,9 @@ from portico.v1.gateway_pb2 import (
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._chunk_stream import ChunkStream, R
+from portico_adapters._flavours import FLAVOURS, flavour_of
+from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
+from portico_adapters._flavours.request import params_for
 from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
 from portico_adapters._http import Answer, HttpClient
 from portico_adapters._passing import PassingSettings, beside, sendable
@@ -47,6 +50,8 @@ _FRAMING: Final = frozenset(
     }
 )
 
+_NO_URL: Final = Url("")
+
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -54,14 +59,20 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class OpenAISettings(PassingSettings):
     """The members of a backend of this dialect."""
 
-    #: Base of the API, such as https://api.openai.com/v1.
-    url: Url
+    #: Base of the API, such as https://api.openai.com/v1. Empty: the flavour's own.
+    url: Url = _NO_URL
     #: Sent as a bearer token. None: the server wants none.
     api_key: Secret | None = None
     #: Further headers of every request, such as openai-organization.
     headers: Mapping[str, Secret] = field(default_factory=dict)
+    #: The provider, whose ways are known by ``_flavours``. None: as the URL's host tells.
+    flavour: str | None = None
 
     def __post_init__(self) -> None:
+        if self.flavour is not None and self.flavour not in FLAVOURS:
+            raise ValueError(f"flavour: expected one of {', '.join(FLAVOURS)}, found {self.flavour}")
+        if not self.base:
+            raise ValueError("url is missing. Add `url: …` here.")
         self.check_passing(has_key=bool(self.api_key), own=self.headers)
         # What is often wrong is a line break at the end of a key that was read from a file.
         if self.api_key and not sendable(self.api_key.reveal()):
@@ -71,6 +82,11 @@ class OpenAISettings(PassingSettings):
                 raise ValueError(f"headers: {name} is no header, or its value is not printable ASCII")
             if name.lower() in _FRAMING:
                 raise ValueError(f"headers: {name} is set by the gateway, for each request anew")
+
+    @property
+    def base(self) -> str:
+        """Where the API is. Empty: nobody says."""
+        return self.url or (FLAVOURS[self.flavour].url if self.flavour else "")
 
 
 class OpenAIAdapter:
@@ -87,34 +103,39 @@ class OpenAIAdapter:
         if settings.api_key:
             headers |= self._key_header(settings.api_key.reveal())
         headers |= {name.lower(): value.reveal() for name, value in settings.headers.items()}
-        self._http = HttpClient(settings.url, headers, limits)
+        self._http = HttpClient(settings.base, headers, limits)
+        self._flavour = flavour_of(settings.flavour, settings.base)
         self._limits = limits
         self._settings = settings
         self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
-        body = render_chat(call.params, model=call.model, stream=False)
+        body = render_chat(params_for(self._flavour, call), model=call.model, stream=False)
         answered, headers = await self._answer("/chat/completions", call, body)
-        return ChatResponse(completion=_read(parse_completion, answered), headers=headers)
+        return ChatResponse(completion=settle_completion(_read(parse_completion, answered)), headers=headers)
 
     def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
-        body = render_chat(call.params, model=call.model, stream=True)
-        chunks = ChunkStream(StreamResponse, ChunkParser(), self._limits.answer_bytes, chat_chunks)
+        params = params_for(self._flavour, call)
+        asks = self._flavour.takes_stream_options
+        body = render_chat(params, model=call.model, stream=True, stream_options=asks)
+        chunks = ChunkStream(
+            StreamResponse, ChunkParser(settle_chunk), self._limits.answer_bytes, chat_chunks
+        )
         return self._stream("/chat/completions", call, body, chunks)
 
     async def complete(self, call: CompletionCall, /) -> CompleteResponse:
-        body = render_complete(call.params, model=call.model, stream=False)
+        body = render_complete(params_for(self._flavour, call), model=call.model, stream=False)
         answered, headers = await self._answer("/completions", call, body)
-        return CompleteResponse(completion=_read(parse_text, answered), headers=headers)
+        return CompleteResponse(completion=settle_text(_read(parse_text, answered)), headers=headers)
 
     def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
-        body = render_complete(call.params, model=call.model, stream=True)
+        body = render_complete(params_for(self._flavour, call), model=call.model, stream=True)
         limit = self._limits.answer_bytes
-        chunks = ChunkStream(StreamCompleteResponse, TextChunkParser(), limit, text_chunks)
+        chunks = ChunkStream(StreamCompleteResponse, TextChunkParser(settle_text), limit, text_chunks)
         return self._stream("/completions", call, body, chunks)
 
     async def embed(self, call: EmbeddingCall, /) -> EmbedResponse:
-        body = render_embed(call.params, model=call.model)
+        body = render_embed(params_for(self._flavour, call), model=call.model)
         answered, headers = await self._answer("/embeddings", call, body)
         parse = partial(parse_embeddings, encoding_format=call.params.encoding_format)
         return EmbedResponse(embeddings=_read(parse, answered), headers=headers)

@@ -24,6 +24,9 @@ Connect = Callable[[str, Case], Client]
 _STATUS_BY_WORD: Final = {"invalid_request_error": 400, "rate_limit_exceeded": 429}
 
 
+# Together's finish reason -> OpenAI's.
+_FINISHES: Final = {"eos": "stop"}
+
 # Azure's code -> OpenAI's.
 _CODES: Final = {"DeploymentNotFound": "model_not_found"}
 
@@ -70,13 +73,18 @@ def _chat(sdk: Any, case: Case) -> Outcome:
 def _choice(choice: Any) -> Choice:
     message = choice.message
     if message is None:
-        return Choice(finish_reason=choice.finish_reason)
+        return Choice(finish_reason=_finish(choice))
     text, thought = texts(message)
     calls = [_called(call) for call in message.tool_calls or ()]
     if function := getattr(message, "function_call", None):
         calls.append((function.name, parsed(function.arguments)))
     refusal = getattr(message, "refusal", None) or ""
-    return Choice(text, thought, refusal, tuple(calls), choice.finish_reason)
+    return Choice(text, thought, refusal, tuple(calls), _finish(choice))
+
+
+def _finish(choice: Any) -> str | None:
+    told: str | None = choice.finish_reason
+    return _FINISHES.get(told, told) if told else None
 
 
 def _called(call: Any) -> tuple[str, Any]:
@@ -101,7 +109,7 @@ class _Piecewise:
         self.calls: dict[int, list[str]] = {}
 
     def add(self, choice: Any) -> None:
-        self.finish_reason = choice.finish_reason or self.finish_reason
+        self.finish_reason = _finish(choice) or self.finish_reason
         delta = choice.delta
         if delta is None:
             return
@@ -145,7 +153,7 @@ def _text(sdk: Any, case: Case) -> Outcome:
         usage = usage_of(piece.usage) or usage
         for choice in piece.choices:
             texts[choice.index] = texts.get(choice.index, "") + (choice.text or "")
-            reasons[choice.index] = choice.finish_reason or reasons.get(choice.index)
+            reasons[choice.index] = _finish(choice) or reasons.get(choice.index)
     return Outcome(tuple(Choice(texts[at], finish_reason=reasons[at]) for at in sorted(texts)), usage)
 
 

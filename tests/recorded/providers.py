@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import unquote
 
@@ -99,11 +98,9 @@ def _openai_adapter(url: str, _: Case) -> Adapter:
     return OpenAIAdapter("recorded", OpenAISettings(f"{url}/v1"), Limits())
 
 
-def _openai(
-    differs: Mapping[str, str] = MappingProxyType({}), judge: Judge = openai_sdk.judge, by: str = "openai"
-) -> Provider:
+def _openai(judge: Judge = openai_sdk.judge, by: str = "openai") -> Provider:
     """Return the row of a server that speaks OpenAI's dialect; of some, with an SDK of its own."""
-    return Provider(_OPENAI_KINDS, _OPENAI_OTHERS, _openai_adapter, judge, by, differs)
+    return Provider(_OPENAI_KINDS, _OPENAI_OTHERS, _openai_adapter, judge, by)
 
 
 _OLLAMA: Final = Provider(
@@ -286,37 +283,11 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "deepseek": _openai(),
     "gemini": _GEMINI,
     "gemini-interactions": Provider(not_served={"^/v1beta/interactions": _INTERACTIONS}),
-    "groq": _openai(
-        dict.fromkeys(
-            (
-                "groq-llama3-8b-8192-streamed-chat-e0e4b9",
-                "test-chat-streaming-with-events-with-content-67966a",
-                "testtokencounts-test-groq-276d04",
-            ),
-            "usage in x_groq, where older streams have it alone, is carried as it is",
-        ),
-        judge=partial(openai_sdk.judge, connect=openai_sdk.connect_groq),
-        by="groq",
-    ),
+    "groq": _openai(judge=partial(openai_sdk.judge, connect=openai_sdk.connect_groq), by="groq"),
     "huggingface": Provider(not_served={"/api/models/": "the hub's own API"}),
     "llamacpp": _and_messages(_openai()),
-    "mistral": _openai(
-        dict.fromkeys(
-            (
-                "chat-mistral-hybrid-reasoning-streams-thinking-separately-fr-d309a0",
-                "mistral-reasoning-stream-f39ff5",
-                "mistral-v1-chat-completions-post-20aaaaf3-f22fca",
-                "mistral-v1-chat-completions-post-ccfa08da-63686b",
-                "test-reasoning-wire-contract-mistral-small-thinking-high-fc9ce0",
-            ),
-            "reasoning within a list of content is carried as it is",
-        ),
-        mistral_sdk.judge,
-        "mistralai",
-    ),
-    "moonshot": _openai(
-        {"moonshotai-reasoning-0d491d": "usage.cached_tokens, Moonshot's own name, is carried as it is"}
-    ),
+    "mistral": _openai(mistral_sdk.judge, "mistralai"),
+    "moonshot": _openai(),
     "ollama": _OLLAMA,
     "ollama-openai-compat": _openai(),
     "openai-batches": _openai(),

@@ -41,19 +41,23 @@ def parse_embed(body: bytes) -> EmbeddingParams:
     return params
 
 
-def render_chat(params: ChatCompletionParams, *, model: str, stream: bool) -> bytes:
+def render_chat(
+    params: ChatCompletionParams, *, model: str, stream: bool, stream_options: bool = True
+) -> bytes:
     """Write the body for an upstream of OpenAI's dialect, which knows the model as ``model``.
 
-    A stream is asked for its usage in any case: the gateway counts it, whoever wants to see it.
+    A stream is asked for its usage in any case: the gateway counts it, whoever wants to see it. An upstream
+    that does not know ``stream_options`` gets none.
     Raises GatewayError (400) where a text that is carried as JSON is none: a caller of gRPC can send
     one, and could write members of any name with it.
     """
-    return _CHAT.render(params, model, _streaming(params.stream_options) if stream else None)
+    options = _streaming(params.stream_options) if stream_options else None
+    return _CHAT.render(params, model, stream=stream, options=options)
 
 
 def render_complete(params: TextCompletionParams, *, model: str, stream: bool) -> bytes:
     """Write the body of a text completion, as ``render_chat`` does that of a chat."""
-    return _COMPLETE.render(params, model, _streaming(params.stream_options) if stream else None)
+    return _COMPLETE.render(params, model, stream=stream, options=_streaming(params.stream_options))
 
 
 def render_embed(params: EmbeddingParams, *, model: str) -> bytes:
@@ -88,13 +92,19 @@ class _Body(Generic[P]):
         except ValueError as error:
             raise _unreadable(f"{error}.") from None
 
-    def render(self, params: P, model: str, options: StreamOptions | None = None) -> bytes:
-        """``options``: those of a stream."""
+    def render(
+        self, params: P, model: str, *, stream: bool = False, options: StreamOptions | None = None
+    ) -> bytes:
+        """``options``: those of a stream. None: it is sent without."""
         try:
             written, extra = self._shape.parts(params)
             written["model"] = model
-            if options is not None:
-                written |= {"stream": True, "stream_options": _STREAM_OPTIONS.write(options)}
+            if stream:
+                written["stream"] = True
+                if options is None:
+                    written.pop("stream_options", None)
+                else:
+                    written["stream_options"] = _STREAM_OPTIONS.write(options)
             return bytes(spliced(written, extra))
         except MismatchError as mismatch:
             raise _refused(mismatch) from None
