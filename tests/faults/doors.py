@@ -28,8 +28,9 @@ def _always() -> asyncio.Event:
 
 @dataclass
 class Saw:
-    """What a caller saw of a call."""
+    """What a caller said, and saw of the call."""
 
+    says: str = "hello"
     text: str = ""
     finished: bool = False
     #: The end of the stream that a whole answer has, or all of an unstreamed one.
@@ -93,7 +94,7 @@ class Sdk:
         self._sdk = sdk
 
     async def ask(self, model: str, *, streamed: bool, saw: Saw) -> None:
-        hello: Any = [{"role": "user", "content": "hello"}]
+        hello: Any = [{"role": "user", "content": saw.says}]
         create = self._sdk.chat.completions.with_raw_response.create
         try:
             if not streamed:
@@ -129,7 +130,7 @@ class Raw:
         self._http = http
 
     async def ask(self, model: str, *, streamed: bool, saw: Saw) -> None:
-        body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "stream": streamed}
+        body = {"model": model, "messages": [{"role": "user", "content": saw.says}], "stream": streamed}
         async with self._http.stream("POST", self._url, json=body) as answer:
             saw.by = _backend(answer.headers)
             if answer.status_code != 200:
@@ -166,7 +167,7 @@ class Grpc:
 
     async def ask(self, model: str, *, streamed: bool, saw: Saw) -> None:
         params = ChatCompletionParams(model=model)
-        params.messages.add(role="user", content="hello")
+        params.messages.add(role="user", content=saw.says)
         try:
             if streamed:
                 await self._stream(StreamRequest(params=params), saw)

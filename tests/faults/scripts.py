@@ -4,6 +4,7 @@ A script is a generator of steps (``portico.testing.wire``), so that it may go o
 """
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,8 @@ class Asked(NamedTuple):
     #: How often it asked for the same case before.
     before: int
     streamed: bool
+    #: The caller's message.
+    says: str = ""
 
 
 Script = Callable[[Asked], Iterator[Step]]
@@ -45,9 +48,9 @@ _ERROR: Final = {"error": {"message": "boom", "type": "server_error", "code": No
 _ERROR_EVENT: Final = b"data: " + json.dumps(_ERROR).encode() + b"\n\n"
 
 
-def whole(finish: str | None = "stop") -> bytes:
+def whole(finish: str | None = "stop", text: str = TEXT) -> bytes:
     """Return an unstreamed answer."""
-    message = {"role": "assistant", "content": TEXT}
+    message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
     return json.dumps(body).encode()
@@ -58,6 +61,14 @@ def healthy(asked: Asked) -> Iterator[Step]:
         yield from streamed([_ROLE, *_TEXT, _FINISH, _DONE])
     else:
         yield from answer(whole())
+
+
+def echo(asked: Asked) -> Iterator[Step]:
+    """Answer, and repeat the caller's message at the end."""
+    if asked.streamed:
+        yield from streamed([_ROLE, *_TEXT, _event({"content": asked.says}), _FINISH, _DONE])
+    else:
+        yield from answer(whole(text=TEXT + asked.says))
 
 
 def reset_before_headers(_asked: Asked) -> Iterator[Step]:
@@ -189,6 +200,13 @@ def flapping(asked: Asked) -> Iterator[Step]:
     return healthy(asked) if asked.before % 5 in (1, 3) else reset_before_headers(asked)
 
 
+def chaos(asked: Asked) -> Iterator[Step]:
+    """Do one thing or another by chance: echo half of the time."""
+    named = _CHAOS_OF_STREAMS if asked.streamed else _CHAOS
+    fault = random.choice(named) if random.random() < _CHAOS_SHARE else "echo"
+    return SCRIPTS[fault](asked)
+
+
 def endless_body(asked: Asked) -> Iterator[Step]:
     if asked.streamed:
         yield from streamed([_ROLE], end=False)
@@ -209,6 +227,23 @@ def huge_event(_asked: Asked) -> Iterator[Step]:
     while True:
         yield chunk(b"x" * 65536)
 
+
+_CHAOS_SHARE: Final = 0.5
+_CHAOS: Final = (
+    *(
+        "reset_before_headers",
+        "headers_then_silence",
+        "cut_before_content",
+        "malformed",
+        "wrong_content_type",
+    ),
+    *("error_body", "429_bare", "429_long", "500", "503", "529", "401", "400", "huge_line"),
+)
+_CHAOS_OF_STREAMS: Final = (
+    *_CHAOS,
+    *("begins_then_silence", "error_event", "cut_after_content", "closed_after_content"),
+    *("stall_after_content", "malformed_after_content", "error_event_after_content", "no_finish"),
+)
 
 SCRIPTS: Final[dict[str, Script]] = {
     "healthy": healthy,
@@ -232,6 +267,7 @@ SCRIPTS: Final[dict[str, Script]] = {
     "429_long": status(429, retry_after="60"),
     "429_bare": status(429),
     "500_once": status(500, times=1),
+    "500": status(500),
     "503": status(503),
     "529": status(529),
     "401": status(401),
@@ -247,5 +283,7 @@ SCRIPTS: Final[dict[str, Script]] = {
     # Deaf to the gateway's leaving as well: ``server`` sees to that.
     "ignores_cancel": stall_after_content,
     "drip_after_content": drip_after_content,
+    "echo": echo,
+    "chaos": chaos,
     "429_patient": status(429, retry_after="2"),
 }

@@ -122,13 +122,19 @@ def upstream() -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def stand(folder: Path, cases: Iterable[Case], more: str = "") -> Iterator[Stand]:
-    """Run a gateway over these cases; ``more``: further sections of its configuration."""
-    with upstream() as ports:
-        file = folder / "portico.yaml"
-        file.write_text(config(cases, ports) + more, encoding="utf-8")
-        with (
-            watched("core", "--config", str(file), "--listen", "127.0.0.1:0") as core,
-            watched("facade", "--listen", "127.0.0.1:0", "--core", core.address) as facade,
-        ):
-            yield Stand(ports[""], core, facade)
+def started(folder: Path, config: str) -> Iterator[tuple[Half, Half]]:
+    """Run a core with this configuration, and a facade, while the block runs."""
+    file = folder / "portico.yaml"
+    file.write_text(config, encoding="utf-8")
+    with (
+        watched("core", "--config", str(file), "--listen", "127.0.0.1:0") as core,
+        watched("facade", "--listen", "127.0.0.1:0", "--core", core.address) as facade,
+    ):
+        yield core, facade
+
+
+@contextlib.contextmanager
+def stand(folder: Path, cases: Iterable[Case]) -> Iterator[Stand]:
+    """Run a gateway over these cases."""
+    with upstream() as ports, started(folder, config(cases, ports)) as (core, facade):
+        yield Stand(ports[""], core, facade)
