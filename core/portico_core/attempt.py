@@ -16,6 +16,7 @@ from portico_core.call import Call
 from portico_core.places import Places
 from portico_core.policy import DROP
 from portico_core.resilience.breaker import Ticket, verdict
+from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog
@@ -55,6 +56,16 @@ class Attempt:
         self.committed = False
         #: Why it failed, once it has.
         self.failure: GatewayError | None = None
+        #: What its adapter is asked for.
+        self.params = call.params
+        #: Why it was left, though it did not fail.
+        self.left = ""
+        #: Its record for the receipt, once it is over.
+        self.record: receipt_pb2.Attempt | None = None
+        #: Where its time to the first content is noted too. None: nowhere.
+        self.tail: Tail | None = None
+        #: Is called when it commits.
+        self.on_commit: Callable[[], None] | None = None
         self._streamed = streamed
         self._places = places
         self._ticket = Ticket(0)
@@ -68,7 +79,7 @@ class Attempt:
         """Return the call for the adapter."""
         call = self.call
         upstream = Upstream[Any](
-            call.params,
+            self.params,
             self.candidate.model,
             call.headers,
             call.context.request_id,
@@ -88,6 +99,8 @@ class Attempt:
     def commit(self) -> None:
         """Note that the answer, or the first content of a stream, has come."""
         self.committed = True
+        if self.on_commit is not None:
+            self.on_commit()
         if self._first_content is not None:
             self.watchdog.lift(self._first_content)
         # Known by now: the request has been made of what is left.
@@ -99,7 +112,13 @@ class Attempt:
         taken = (now - self._started) * 1000
         self.backend.answered(taken)
         self.standing.answered(taken)
+        if self.tail is not None:
+            self.tail.note(taken)
         self.standing.breaker.answered(self._ticket, now)
+
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since it was made."""
+        return (monotonic() - self._started) * 1000
 
     def __enter__(self) -> None:
         self.backend.began()
@@ -119,7 +138,8 @@ class Attempt:
         self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
         for each in self._places:
             each.leave()
-        self.call.attempts.append(self._record(failure, "cancelled" if cancelled else ""))
+        self.record = self._record(failure, self.left or ("cancelled" if cancelled else ""))
+        self.call.attempts.append(self.record)
         self.failure = failure
         if failure is None:
             return False

@@ -50,6 +50,8 @@ class Backend:
         self.places = Places()
         #: How much may be tried again here.
         self.budget = Budget()
+        #: How often another may be asked beside it.
+        self.hedges = Budget(share=0.1, floor=2.0)
         self._secrets = secrets_in(settings.settings)
         #: Whether it may list other models to other callers.
         self.lists_by_caller = isinstance(self.adapter, ListsByCaller) and self.adapter.lists_by_caller

@@ -44,6 +44,9 @@ class Call:
     headers: Sequence[Header] = ()
     #: Empty where the RPC asks no model.
     params: Params = field(default_factory=ChatCompletionParams)
+    #: Whether the caller of a stream wants to hear of its attempts, and lets it start over.
+    events: bool = False
+    restart: bool = False
     #: ``time.monotonic()``.
     started: float = field(default_factory=monotonic)
 

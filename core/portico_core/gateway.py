@@ -35,6 +35,7 @@ from portico_core import dispatch, operations, stages, telemetry
 from portico_core.call import Call
 from portico_core.config import Config
 from portico_core.metrics import Metrics, ModelLabels
+from portico_core.model_health import ModelHealth
 from portico_core.operations import R, S, Streaming, Unary
 from portico_core.setup import Setup
 
@@ -50,6 +51,8 @@ class RoutingGateway:
     def __init__(self, config: Config) -> None:
         self._setup = Setup(config, self._refuse_when_draining)
         self.metrics = Metrics(self._labels(), self._setup.backends.values())
+        #: How the models are.
+        self.health: Final = ModelHealth(self._setup)
         # Of earlier configurations, until their last calls are over.
         self._closing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
@@ -73,6 +76,7 @@ class RoutingGateway:
         await new.catalog.complete()
         self._setup = new
         self.metrics.follow(self._labels(), new.backends.values())
+        self.health.follow(new)
         task = asyncio.create_task(old.aclose(but=tuple(new.backends.values())))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -97,7 +101,7 @@ class RoutingGateway:
         return await self._answer(call, setup, setup.chat_stages, operations.CHAT)
 
     def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
-        call = Call("Stream", context, request.headers, request.params)
+        call = Call("Stream", context, request.headers, request.params, request.events, request.restart)
         setup = self._setup
         return self._stream(call, setup, setup.chat_stages, operations.STREAM)
 
@@ -109,7 +113,9 @@ class RoutingGateway:
     def stream_complete(
         self, request: StreamCompleteRequest, context: CallContext, /
     ) -> AsyncGenerator[StreamCompleteResponse, None]:
-        call = Call("StreamComplete", context, request.headers, request.params)
+        call = Call(
+            "StreamComplete", context, request.headers, request.params, request.events, request.restart
+        )
         setup = self._setup
         return self._stream(call, setup, setup.text_stages, setup.stream_complete)
 

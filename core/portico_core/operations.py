@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -12,6 +12,7 @@ from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
 from portico.v1.chat_pb2 import ChatCompletion
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
 from portico.v1.completions_pb2 import TextCompletion
+from portico.v1.events_pb2 import AttemptEvent
 from portico.v1.gateway_pb2 import (
     ChatResponse,
     CompleteResponse,
@@ -57,6 +58,8 @@ class Streaming(Generic[S]):
     text_of: Callable[[Any], str]
     #: The message that tells a stream's usage.
     telling: Callable[[Usage], S]
+    #: The message that tells what became of attempts.
+    events: Callable[[Sequence[AttemptEvent]], S]
     id_prefix: str
 
 
@@ -99,6 +102,7 @@ STREAM: Final = Streaming[StreamResponse](
     has_content=has_content,
     text_of=attrgetter("delta.content"),
     telling=lambda usage: StreamResponse(chunks=[ChatChunk(usage=usage)]),
+    events=lambda events: StreamResponse(events=events),
     id_prefix="chatcmpl-",
 )
 
@@ -120,5 +124,6 @@ def stream_complete(endpoints: TextEndpoints) -> Streaming[StreamCompleteRespons
         has_content=has_text,
         text_of=attrgetter("text"),
         telling=lambda usage: StreamCompleteResponse(chunks=[TextCompletion(usage=usage)]),
+        events=lambda events: StreamCompleteResponse(events=events),
         id_prefix="cmpl-",
     )

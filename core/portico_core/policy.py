@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from portico.config import Duration
+
 ALLOW: Final = "allow"
 DROP: Final = "drop"
 REFUSE: Final = "refuse"
@@ -11,6 +13,14 @@ REFUSE: Final = "refuse"
 ORDER: Final = "order"
 WEIGHTED: Final = "weighted"
 LEAST: Final = "least"
+
+#: What follows when a backend breaks off after the first content of a stream: an error; it cannot, as
+#: nothing is sent until the answer is whole; the text is continued elsewhere; the answer is made again
+#: elsewhere, and goes on where it repeats the first.
+ERROR: Final = "error"
+HOLD: Final = "hold"
+PREFILL: Final = "prefill"
+VERIFY: Final = "verify"
 
 #: The one member of a request that affinity may follow.
 CACHE_KEY: Final = "prompt_cache_key"
@@ -41,6 +51,11 @@ class Policy:
     affinity: str | ByHeader | None = None
     #: The public name of the model that answers where all candidates have failed.
     fallback: str | None = None
+    #: What follows when a stream breaks off after its first content.
+    broken: str = ERROR
+    #: Whether a second candidate is asked where the first is slow: after so many seconds, or with True
+    #: once it takes longer than nineteen of twenty calls of its own.
+    hedge: bool | Duration = False
 
     def __post_init__(self) -> None:
         if self.unsupported not in (REFUSE, DROP):
@@ -49,6 +64,8 @@ class Policy:
             raise ValueError(f"unknown: expected allow, drop or refuse, found {self.unknown}")
         if self.balance not in (ORDER, WEIGHTED, LEAST):
             raise ValueError(f"balance: expected order, weighted or least, found {self.balance}")
+        if self.broken not in (ERROR, HOLD, PREFILL, VERIFY):
+            raise ValueError(f"broken: expected error, hold, prefill or verify, found {self.broken}")
         if isinstance(self.affinity, str) and self.affinity != CACHE_KEY:
             raise ValueError(f"affinity: expected {CACHE_KEY} or {{header: NAME}}, found {self.affinity}")
         if self.affinity is not None and self.balance == ORDER:

@@ -80,11 +80,11 @@ def has_content(choice: ChunkChoice) -> bool:
         or delta.tool_calls
         or delta.HasField("function_call")
         or delta.HasField("audio")
-        or (delta.extra_json and _holds_anything(delta))
+        or (delta.extra_json and holds_anything(delta))
     )
 
 
-def _holds_anything(delta: Delta) -> bool:
+def holds_anything(delta: Delta) -> bool:
     """Whether a vendor's own members hold anything: Mistral's thinking comes as a list in `content`."""
     try:
         return any(msgspec.json.decode(delta.extra_json, type=dict[str, object]).values())

@@ -5,6 +5,7 @@ from typing import Final
 
 from portico_core.places import Places
 from portico_core.resilience.breaker import Breaker
+from portico_core.resilience.tail import Tail
 
 # Weight of the newest time in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING: Final = 0.2
@@ -16,7 +17,7 @@ _MOST: Final = 1024
 class Standing:
     """One candidate's record."""
 
-    __slots__ = ("breaker", "first_content_ms", "in_flight", "places")
+    __slots__ = ("breaker", "first_content_ms", "in_flight", "places", "tails")
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         """``changed`` is called when the breaker has opened or closed."""
@@ -28,6 +29,8 @@ class Standing:
         self.breaker = Breaker(changed)
         #: Where it has a limit of its own: who may go there now.
         self.places = Places()
+        #: How long its slow answers take, and its streams to their first content, where that is asked for.
+        self.tails: dict[bool, Tail] = {}
 
     def began(self) -> None:
         """Note an attempt that starts."""
@@ -41,6 +44,13 @@ class Standing:
     def ended(self) -> None:
         """Note an attempt that is over."""
         self.in_flight -= 1
+
+    def tail(self, streamed: bool) -> Tail:
+        """Return the times of its streams, or else of its whole answers."""
+        found = self.tails.get(streamed)
+        if found is None:
+            found = self.tails[streamed] = Tail()
+        return found
 
 
 class Standings:

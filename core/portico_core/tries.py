@@ -83,6 +83,33 @@ class Tries(Generic[M]):
             raise self._plan.error
         return await self._least_bad()
 
+    async def beside(self) -> tuple[Attempt, M] | None:
+        """Return an attempt at the next candidate, to run beside the last one. None: none could begin now.
+
+        It answers under the same name as the last one's.
+        """
+        last, place = self._last, self._plan.place
+        step = self._plan.past(self._patience(last.backend)) if last is not None else None
+        while last is not None and step is not None:
+            candidate, backend, _ = self._able[step.number]
+            if candidate.public == last.candidate.public and self._admits(step.number):
+                places = await backend.take(candidate, 0)
+                if places is not None:
+                    return self._attempt(step, places)
+            step = self._plan.past(self._patience(backend))
+        self._plan.stay(place)
+        return None
+
+    def failed(self, attempt: Attempt) -> None:
+        """Have the plan go on from this one of several attempts that ran at once."""
+        self._last = attempt
+
+    def only(self, able: Callable[[Adapter, Candidate], bool]) -> None:
+        """Leave alone from now on what is not able."""
+        self._plan.only(
+            [number for number, (each, backend, _) in enumerate(self._able) if able(backend.adapter, each)]
+        )
+
     def _admits(self, number: int, places: Sequence[Places] = ()) -> bool:
         """Tell whether calls may go to a candidate; where not, ``places`` are given back."""
         candidate, backend, _ = self._able[number]

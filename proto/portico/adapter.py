@@ -145,6 +145,20 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class Continues(Protocol):
+    """What an adapter has besides where its backend can go on with an answer that was begun elsewhere."""
+
+    def continued(
+        self, params: ChatCompletionParams, model: str, text: str, /
+    ) -> ChatCompletionParams | None:
+        """Return a copy of ``params`` that asks ``model`` for what follows ``text``, and not for that again.
+
+        ``text``: what the assistant has said, never empty. None: this model cannot, or not after this text.
+        """
+        ...
+
+
+@runtime_checkable
 class ListsByCaller(Protocol):
     """What an adapter has besides where its backend may list other models to other callers."""
 

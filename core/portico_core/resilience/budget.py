@@ -13,14 +13,16 @@ _MOST: Final = 100.0
 class Budget:
     """Filled a little by each call, emptied by one for each repeat at the same backend."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_share")
 
-    def __init__(self) -> None:
-        self._left = _FLOOR
+    def __init__(self, share: float = _SHARE, floor: float = _FLOOR) -> None:
+        """``share``: repeats per call; ``floor``: those that are there from the start."""
+        self._share = share
+        self._left = floor
 
     def earn(self) -> None:
         """Note a call that begins."""
-        self._left = min(_MOST, self._left + _SHARE)
+        self._left = min(_MOST, self._left + self._share)
 
     def spend(self) -> bool:
         """Take one repeat. False: there is none left."""

@@ -41,6 +41,20 @@ class Plan:
         # Who failed last, and what may mend that.
         self._failed, self._cure = 0, Cure()
         self._error: GatewayError | None = None
+        self._only: Sequence[int] = range(len(candidates))
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """How far it has come, for ``stay``."""
+        return self._now, self._repeats
+
+    def stay(self, place: tuple[int, int]) -> None:
+        """Take back what has been passed since."""
+        self._now, self._repeats = place
+
+    def only(self, numbers: Sequence[int]) -> None:
+        """Leave all other candidates alone from now on."""
+        self._only = numbers
 
     @property
     def error(self) -> GatewayError | None:
@@ -64,6 +78,8 @@ class Plan:
             return None
         context = self._candidates[self._failed].context
         for number in range(self._now + 1, len(self._candidates)):
+            if number not in self._only:
+                continue
             if self._cure.larger and not _larger(self._candidates[number].context, context):
                 continue
             self._now, self._repeats = number, 0
@@ -78,7 +94,7 @@ class Plan:
     def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
         pause = self._pause(error, sign)
         wanted = error.retry_after
-        if self._repeats >= sign.cure.again or pause >= patience:
+        if self._repeats >= sign.cure.again or pause >= patience or self._now not in self._only:
             return None
         if wanted is not None and wanted > _SHORT:
             return None

@@ -1,0 +1,57 @@
+"""Where a second answer goes on in the place of one that broke off. Pure."""
+
+from portico.v1.chunk_pb2 import ChatChunk
+from portico.v1.gateway_pb2 import StreamResponse
+from portico_core.broken.echo import Echo
+from portico_core.broken.sent import is_plain
+
+
+class DivergedError(Exception):
+    """The second answer is another one: it must not follow the first."""
+
+
+class Seam:
+    """Lets of a second answer through what the caller does not have yet.
+
+    Until all that was sent has been repeated the second answer must be text alone. Where it continues a
+    text rather than repeats it (``sent`` is empty then), it must begin with text, or be at its end: a
+    model that thinks first, or calls a tool, does not go on with a text.
+    """
+
+    def __init__(self, sent: str, model: str, *, continues: bool) -> None:
+        """``model``: the name that the caller was told."""
+        self._echo = Echo(sent)
+        self._model = model
+        self._begun = not continues
+        self._renamed = ""
+
+    def take(self, response: StreamResponse) -> StreamResponse | None:
+        """Return what of a message is new; raise DivergedError where the answer is another one."""
+        passed = StreamResponse(chunks=filter(self._passes, response.chunks))
+        model = response.header.model
+        if response.HasField("header") and model != self._model:
+            # The answer keeps its id; who answers under another name says so.
+            self._renamed = model
+        if not passed.chunks:
+            return None
+        if self._renamed:
+            self._model = passed.header.model = self._renamed
+            self._renamed = ""
+        return passed
+
+    def _passes(self, chunk: ChatChunk) -> bool:
+        """Cut from a chunk what the caller has; tell whether anything is left."""
+        if self._echo.over and self._begun:
+            return True
+        left = False
+        for choice in chunk.choices:
+            if not is_plain(choice):
+                raise DivergedError
+            new = self._echo.take(choice.delta.content)
+            if new is None or (choice.finish_reason and not self._echo.over):
+                raise DivergedError
+            choice.delta.ClearField("role")
+            if new or choice.finish_reason:
+                choice.delta.content = new
+                self._begun = left = True
+        return left
