@@ -20,6 +20,7 @@ from portico.v1.gateway_pb2 import DESCRIPTOR
 from portico_core.admin import admin
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
+from portico_core.health import HealthServicer
 from portico_core.link import LinkServicer
 from portico_core.service import add_gateway
 
@@ -102,7 +103,7 @@ class Server:
         # Unless it is meant a second server on the port is a mistake, not company.
         options = [*_OPTIONS, ("grpc.so_reuseport", int(shared))]
         self._gateway = gateway
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer(gateway.health)
         self._server = aio.server(options=options)
         self._links = LinkServicer(gateway)
         add_gateway(gateway, self._server)

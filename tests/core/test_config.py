@@ -44,7 +44,7 @@ backends:
     dialect: openai
     url: http://localhost:8080/v1
     timeouts: {silence: 2m}
-  cloud: {dialect: openai, url: https://c.example/v1, api_key: ${KEY}, models: [gpt-4o, gpt-4], limit: 2, queue: 5}
+  cloud: {dialect: openai, url: https://c.example/v1, api_key: ${KEY}, models: [gpt-4o, gpt-4], limit: 2}
 models:
   gpt-4: [local/qwen, cloud/gpt-4o]
   "claude-*": cloud/*
@@ -67,7 +67,7 @@ def test_a_file_makes_a_configuration(tmp_path: Path) -> None:
     assert local.settings == Settings("http://localhost:8080/v1")
     assert local.timeouts == Timeouts(silence=120.0, first_content=10.0)
     assert cloud.settings == Settings("https://c.example/v1", Secret("sk-1"))
-    assert (local.concurrency, cloud.concurrency) == (Concurrency(), Concurrency(2, 5))
+    assert (local.concurrency, cloud.concurrency) == (Concurrency(), Concurrency(2))
     assert cloud.timeouts == Timeouts(silence=20.0, first_content=10.0)
     assert cloud.models == ("gpt-4o", "gpt-4")
     assert "sk-1" not in repr(config)
