@@ -1,5 +1,6 @@
 """Who of several candidates goes first: parts near the weights, nobody starved, the busy and slow spared."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -92,6 +93,22 @@ def test_load_counts_per_weight() -> None:
     candidates, standing = members([3, 1]), standing_of({"0": 30, "1": 10})
     assert least(candidates, standing, iter([0.1, 0.9]).__next__) == candidates
     assert least(candidates, standing, iter([0.9, 0.1]).__next__) == candidates[::-1]
+
+
+async def test_those_who_wait_for_a_place_count_as_load() -> None:
+    """A limit makes a candidate with a queue look no less busy than one without."""
+    candidates, standings = members([1, 1]), {"0": Standing(), "1": Standing()}
+    places = standings["0"].places
+    assert await places.take(1, 1, 10)
+    waiting = asyncio.create_task(places.take(1, 1, 10))
+    await asyncio.sleep(0)
+    assert places.waiting == 1
+    order = least(candidates, lambda each: standings[each.model], iter([0.1, 0.9]).__next__)
+    assert order == candidates[::-1]
+    places.leave()
+    assert await waiting
+    order = least(candidates, lambda each: standings[each.model], iter([0.1, 0.9]).__next__)
+    assert order == candidates
 
 
 def test_one_without_a_time_is_compared_by_its_load() -> None:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from math import ceil, log
 from typing import Final
 
-from portico_core.pools.balance import StandingOf
+from portico_core.pools.balance import StandingOf, load
 from portico_core.routing import Candidate
 
 # Of the calls under way, how many times its part by weight a candidate may have.
@@ -29,7 +29,7 @@ def ranked(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
 
 def bounded(candidates: Sequence[Candidate], key: str, standing: StandingOf) -> list[Candidate]:
     """Return the candidates in that order, those with more than their part of the load behind the others."""
-    loads = {each: standing(each).in_flight for each in candidates}
+    loads = {each: load(standing(each)) for each in candidates}
     per_weight = _BOUND * (sum(loads.values()) + 1) / sum(each.weight for each in candidates)
     order = ranked(candidates, key)
     # A stable sort: False goes before True.

@@ -17,6 +17,11 @@ StandingOf: TypeAlias = Callable[[Candidate], Standing]
 _CLOSE: Final = 1.25
 
 
+def load(standing: Standing) -> int:
+    """Return the attempts that a candidate has to do: those under way, and those that wait for a place."""
+    return standing.in_flight + standing.places.waiting
+
+
 def shares(candidates: Sequence[Candidate]) -> list[float]:
     """Return each candidate's part of the calls, by weight alone; all together 1."""
     total = sum(each.weight for each in candidates)
@@ -59,8 +64,8 @@ def _is_better(one: Candidate, other: Candidate, standing: StandingOf) -> bool:
     """Compare what a call would take, as far as it is known: the usual time, times the load per weight."""
     mean = (one.weight + other.weight) / 2
     mine, others = standing(one), standing(other)
-    cost = 1 + mine.in_flight * mean / one.weight
-    others_cost = 1 + others.in_flight * mean / other.weight
+    cost = 1 + load(mine) * mean / one.weight
+    others_cost = 1 + load(others) * mean / other.weight
     if mine.first_content_ms is not None and others.first_content_ms is not None:
         cost *= mine.first_content_ms
         others_cost *= others.first_content_ms
