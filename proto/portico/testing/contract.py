@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from portico.adapter import Adapter, UpstreamCall
 from portico.adapter import Upstream as Attempted
-from portico.testing.assemble import assemble
+from portico.testing.assemble import assemble, said_by
 from portico.testing.upstream import Answerer, Upstream
 from portico.testing.wire import answer, streamed
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
@@ -121,7 +121,7 @@ class AdapterContract:
             for choice in completion.choices:
                 for number, call in enumerate(choice.message.tool_calls):
                     call.index = number
-        assert list(joined.choices) == list(whole.choices), f"{joined.choices} is not {whole.choices}"
+        assert said_by(joined) == said_by(whole), f"{joined.choices} is not {whole.choices}"
         assert joined.usage == whole.usage, f"{joined.usage} is not {whole.usage}"
 
     @for_each_exchange

@@ -6,10 +6,10 @@ from portico.adapter import Adapter, Limits
 from portico.testing.contract import Exchange
 from portico.testing.upstream_contract import UpstreamContract
 from portico_adapters.anthropic import AnthropicAdapter
-from tests.adapters.anthropic.fixtures import CALL, read, settings_for
+from tests.adapters.anthropic.fixtures import ANSWERS, CALL, read, settings_for
 
-# The others carry lists in extra_json, which come in pieces and which ``assemble`` does not put together.
-_NAMES = ("text", "cut_off", "tools", "thinking", "cached", "stop_sequence", "refusal", "cited_document")
+# Plain text first, as the contract wants it.
+_NAMES = sorted(ANSWERS, key=lambda name: name != "text")
 
 
 def _exchange(name: str) -> Exchange:
