@@ -114,11 +114,11 @@ def watched(*arguments: str) -> Iterator[Half]:
 
 
 @contextlib.contextmanager
-def upstream() -> Iterator[dict[str, int]]:
-    """Run the scripted upstream while the block runs; yield its ports by fault, "" for all others."""
+def upstream() -> Iterator[tuple[Process, dict[str, int]]]:
+    """Run the scripted upstream while the block runs; yield its ports by fault too, "" for all others."""
     with process(sys.executable, "-m", "tests.faults.upstream") as started:
         said = started.wait_for("upstream is ready").split()
-        yield {"": int(said[4]), "refused": int(said[6]), "blackhole": int(said[8])}
+        yield started, {"": int(said[4]), "refused": int(said[6]), "blackhole": int(said[8])}
 
 
 @contextlib.contextmanager
@@ -136,5 +136,5 @@ def started(folder: Path, config: str) -> Iterator[tuple[Half, Half]]:
 @contextlib.contextmanager
 def stand(folder: Path, cases: Iterable[Case]) -> Iterator[Stand]:
     """Run a gateway over these cases."""
-    with upstream() as ports, started(folder, config(cases, ports)) as (core, facade):
+    with upstream() as (_, ports), started(folder, config(cases, ports)) as (core, facade):
         yield Stand(ports[""], core, facade)

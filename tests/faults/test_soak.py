@@ -119,7 +119,7 @@ async def as_before(half: Half, tasks: Counter[str], sockets: int) -> None:
 
 async def test_mixed_faults_at_full_speed(tmp_path: Path) -> None:
     """sent = delivered + reported failed + left by their callers, memory is flat, and nothing is left."""
-    with upstream() as ports, started(tmp_path, config(ports[""])) as (core, facade):
+    with upstream() as (_, ports), started(tmp_path, config(ports[""])) as (core, facade):
         running = Stand(ports[""], core, facade)
         halves = (core, facade)
         async with doors(facade.address, core.address) as ways:
