@@ -1,5 +1,7 @@
 """HTTP to one backend: the only part of the adapters that knows an HTTP library.
 
+What callers name by URLs is fetched by other rules: those of ``fetch``.
+
 Requests go straight to the transport of httpx-aiohttp, without httpx's client, which costs twice as
 much again. What that client would add is decided here:
 
@@ -16,5 +18,6 @@ much again. What that client would add is decided here:
 
 from portico_adapters._http.answer import Answer
 from portico_adapters._http.client import HttpClient
+from portico_adapters._http.fetch import Budget, Fetcher, UnfetchableError
 
-__all__ = ["Answer", "HttpClient"]
+__all__ = ["Answer", "Budget", "Fetcher", "HttpClient", "UnfetchableError"]

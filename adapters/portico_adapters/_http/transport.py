@@ -47,7 +47,7 @@ class Transport:
         self._headers = _encoded({"accept-encoding": "identity", **headers, **for_proxy})
         # For the library "pool" is all that comes before a connection can be used, DNS included.
         self._extensions = {"timeout": {"connect": connect_seconds, "pool": connect_seconds}}
-        self._library = AiohttpTransport(verify=_tls(), proxy=proxy, client=_session)
+        self._library = AiohttpTransport(verify=tls(), proxy=proxy, client=_session)
 
     async def exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, again: bool = True
@@ -107,7 +107,7 @@ class _Protocol(ResponseHandler):
 
 def _session() -> aiohttp.ClientSession:
     # HttpClient bounds the connections itself, to tell "none is free" from "none can be had".
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=_tls())
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=tls())
     protocol: type[ResponseHandler] = _Protocol
     connector._factory = functools.partial(protocol, loop=asyncio.get_running_loop())
     session = aiohttp.ClientSession(
@@ -122,7 +122,8 @@ def _session() -> aiohttp.ClientSession:
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """Return what every connection is verified by."""
     return httpx.create_ssl_context()
 
 

@@ -15,6 +15,7 @@ from portico.adapter import EmbeddingCall, Limits, UpstreamCall
 from portico.v1.gateway_pb2 import ChatResponse, EmbedResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._fetching import Fetching
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
 from portico_adapters.bedrock.chat_answer import completion_of
@@ -56,6 +57,7 @@ class BedrockAdapter:
         self._runtime = client(settings.runtime_url)
         same = settings.control_url == settings.runtime_url
         self._control = self._runtime if same else client(settings.control_url)
+        self._fetching = Fetching.by(settings)
         self._settings = settings
         self._limits = limits
         self._signer: Signer | None = None
@@ -63,12 +65,14 @@ class BedrockAdapter:
         self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
+        call = await self._fetching.inlined(call)
         body, path = chat_body(call), _path(call.model, "converse")
         proof = await self._proof("POST", self._settings.runtime_url + path, body)
         answer, headers = await self._runtime.answer(path, call, body, proof)
         return ChatResponse(completion=completion_of(answer, call), headers=headers)
 
     async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        call = await self._fetching.inlined(call)
         body, path = chat_body(call), _path(call.model, "converse-stream")
         proof = await self._proof("POST", self._settings.runtime_url + path, body)
         events = ChatStream(call, callers_key=self._settings.callers_key)
@@ -100,6 +104,7 @@ class BedrockAdapter:
     async def aclose(self) -> None:
         await self._runtime.aclose()
         await self._control.aclose()
+        await self._fetching.aclose()
 
     async def _get(self, path: str, headers: Sequence[Header]) -> bytes:
         proof = await self._proof("GET", self._settings.control_url + path, b"")

@@ -124,6 +124,8 @@ def _document(file: FilePart, where: str, backend: str, names: DocumentNames) ->
     if file.file_data.startswith(_S3):
         source = {"s3Location": {"uri": file.file_data}}
         return {"format": _by_name(file.file_data, f"{where}.file_data"), "name": name, "source": source}
+    if file.file_data.startswith(("https:", "http:")):
+        raise unsupported("files other than base64, data: or s3: URLs", f"{where}.file_data", backend)
     media = inline(file.file_data)
     if media is None:
         format_, data = _by_name(file.filename, f"{where}.filename"), file.file_data

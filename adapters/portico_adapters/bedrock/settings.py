@@ -7,13 +7,14 @@ from typing import Final
 
 from portico.config import Url
 from portico.secret import Secret
-from portico_adapters._passing import PassingSettings, sendable
+from portico_adapters._fetching import FetchingSettings
+from portico_adapters._passing import sendable
 
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BedrockSettings(PassingSettings):
+class BedrockSettings(FetchingSettings):
     """The members of a backend of this dialect.
 
     Requests are signed with the keys that stand here; without any, with those that AWS's own tools would

@@ -7,6 +7,7 @@ The translation is pure and stands beside this file: chat_request and chat_answe
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._fetching import Fetching
 from portico_adapters._ndjson import NdjsonParser
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
@@ -45,19 +47,24 @@ class OllamaAdapter:
         headers = {"authorization": f"Bearer {settings.api_key.reveal()}"} if settings.api_key else {}
         read_error = partial(error_of, callers_key=settings.callers_key)
         self._client = UpstreamClient(settings.url, settings, limits, read_error, headers=headers)
+        self._fetching = Fetching.by(settings, types=("image_url",))
         self._settings = settings
         self._limits = limits
         self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
+        call = await self._fetching.inlined(call)
         body = chat_body(call, self._settings, stream=False)
         answered, headers = await self._client.answer("/api/chat", call, body)
         return ChatResponse(completion=completion_of(answered, call), headers=headers)
 
-    def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+    async def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
+        call = await self._fetching.inlined(call)
         body = chat_body(call, self._settings, stream=True)
         translation = Translation(StreamResponse, self._lines(), ChatStream(call))
-        return self._client.stream("/api/chat", call, body, translation)
+        async with aclosing(self._client.stream("/api/chat", call, body, translation)) as messages:
+            async for message in messages:
+                yield message
 
     async def complete(self, call: CompletionCall, /) -> CompleteResponse:
         body = text_body(call, self._settings, stream=False)
@@ -79,6 +86,7 @@ class OllamaAdapter:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+        await self._fetching.aclose()
 
     def _lines(self) -> NdjsonParser:
         return NdjsonParser(self._limits.answer_bytes)

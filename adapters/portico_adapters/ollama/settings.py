@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from portico.config import Url
 from portico.secret import Secret
-from portico_adapters._passing import PassingSettings, sendable
+from portico_adapters._fetching import FetchingSettings
+from portico_adapters._passing import sendable
 
 # What Go's time.ParseDuration reads, or a number of seconds.
 _DURATION: Final = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
@@ -15,7 +16,7 @@ _SECONDS: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OllamaSettings(PassingSettings):
+class OllamaSettings(FetchingSettings):
     """The members of a backend of this dialect."""
 
     #: The server's root, such as http://localhost:11434.
