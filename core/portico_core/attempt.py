@@ -120,6 +120,12 @@ class Attempt:
         """Return the milliseconds since it was made."""
         return (monotonic() - self._started) * 1000
 
+    def give_back(self) -> None:
+        """Give back the places that were taken for it, once. It may have had no chance to begin."""
+        for each in self._places:
+            each.leave()
+        self._places = ()
+
     def __enter__(self) -> None:
         self.backend.began()
         self.standing.began()
@@ -136,8 +142,7 @@ class Attempt:
         well = self.committed or error is None
         self.standing.ended()
         self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
-        for each in self._places:
-            each.leave()
+        self.give_back()
         self.record = self._record(failure, self.left or ("cancelled" if cancelled else ""))
         self.call.attempts.append(self.record)
         self.failure = failure

@@ -51,13 +51,16 @@ class Race(Generic[M, T]):
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
-        if not self._tasks:
-            return
-        await asyncio.wait(self._tasks)
-        for task in self._tasks:
-            late = None if task.cancelled() or task.exception() else task.result()
-            if late is not None and self._discard is not None:
-                await self._discard(late)
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            for task in self._tasks:
+                late = None if task.cancelled() or task.exception() else task.result()
+                if late is not None and self._discard is not None:
+                    await self._discard(late)
+        finally:
+            for attempt in self.attempts:
+                attempt.give_back()
 
     async def over(self) -> bool:
         """Wait until the race is over; False: until another attempt is about to begin."""

@@ -1,6 +1,7 @@
 """How many attempts a backend is asked at a time, who waits, and what is turned away."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -192,3 +193,17 @@ async def test_beyond_max_calls_the_core_turns_calls_away(binding: str, streamed
         await upstream.called(3)
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_an_attempt_that_never_began_holds_no_place() -> None:
+    """A caller who wants to be told of attempts may leave when it hears that one begins."""
+    upstream = Upstream([[role(), text("hello"), finish()]])
+    async with direct(limited(config({"a": upstream}), a=Concurrency(1, 0))) as gateway:
+        for _ in range(2):
+            request = ask_stream()
+            request.events = True
+            async with contextlib.aclosing(gateway.stream(request, CallContext(""))) as responses:
+                first = await anext(responses)
+                assert first.events
+        assert not upstream.calls
+        assert await start(gateway, streamed=True) == "a"
