@@ -87,6 +87,17 @@ async def through(door: Door, model: str, *, streamed: bool) -> Saw:
     return saw
 
 
+@asynccontextmanager
+async def asking(door: Door, model: str, *, streamed: bool, saw: Saw) -> AsyncIterator[None]:
+    """Make a call while the block runs; leave it at its end."""
+    task = asyncio.create_task(door.ask(model, streamed=streamed, saw=saw))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 class Sdk:
     """OpenAI's official SDK, which does not retry here."""
 

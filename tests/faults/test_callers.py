@@ -1,15 +1,13 @@
 """Callers who leave or read slowly, and a candidate that comes and goes."""
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
 
 from tests.faults.cases import DOORS, LEFT, Case, forms
-from tests.faults.doors import Door, Saw, through
+from tests.faults.doors import Door, Saw, asking, through
 from tests.faults.expected import Kind
 from tests.faults.stand import Stand, until
 
@@ -25,17 +23,6 @@ _MOST_REPEATS = 10 + _CALLS / 5
 _BUFFERS = 32 * 1024 * 1024
 
 
-@contextlib.asynccontextmanager
-async def asking(door: Door, case: Case, saw: Saw) -> AsyncIterator[None]:
-    """Make a call while the block runs; leave it at its end."""
-    task = asyncio.create_task(door.ask(case.name, streamed=case.streamed, saw=saw))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 @pytest.mark.parametrize("when", LEFT)
 async def test_a_caller_who_leaves_takes_the_call_along(
     when: str, running: Stand, ways: dict[str, Door]
@@ -44,7 +31,7 @@ async def test_a_caller_who_leaves_takes_the_call_along(
 
     async def leave(case: Case) -> float:
         saw = Saw()
-        async with asking(ways[case.door], case, saw):
+        async with asking(ways[case.door], case.name, streamed=case.streamed, saw=saw):
             await until(lambda: bool(running.calls(case.name)), lambda: f"{case.name} has not come")
             if when == "in-a-pause":
                 await until(lambda: bool(running.calls(case.name)[0].ended), lambda: "no pause has begun")
@@ -79,7 +66,7 @@ async def test_a_slow_reader_holds_the_backend_back(door: str, running: Stand, w
 
     saw = Saw()
     saw.reads.clear()
-    async with asking(ways[door], case, saw):
+    async with asking(ways[door], case.name, streamed=True, saw=saw):
         for _ in range(3):
             await until(stands_still, lambda: f"the backend goes on: {now} bytes")
         assert now < _BUFFERS
