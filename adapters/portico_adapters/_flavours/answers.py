@@ -15,6 +15,7 @@ from portico.openai.responses import parse_usage
 from portico.v1.chat_pb2 import ChatCompletion
 from portico.v1.chunk_pb2 import ChatChunk
 from portico.v1.completions_pb2 import TextCompletion
+from portico.v1.message_pb2 import ContentPart
 from portico.v1.usage_pb2 import Usage
 from portico_adapters._flavours.parts import Said, said_in
 
@@ -45,11 +46,7 @@ def settle_completion(completion: ChatCompletion) -> ChatCompletion:
     for choice in completion.choices:
         message = choice.message
         if message.content_parts:
-            parts = [
-                {**_decoded(part.extra_json), "type": part.type, "text": part.text}
-                for part in message.content_parts
-            ]
-            said = said_in(parts)
+            said = said_in([_part(part) for part in message.content_parts])
             if said is not None:
                 message.ClearField("content_parts")
                 _tell(said, message)
@@ -80,6 +77,11 @@ def settle_text(completion: TextCompletion) -> TextCompletion:
         _name_finish(choice)
     _count(completion)
     return completion
+
+
+def _part(part: ContentPart) -> dict[str, Any]:
+    text = {"text": part.text} if part.HasField("text") else {}
+    return {"type": part.type, **text, **_decoded(part.extra_json)}
 
 
 def _tell(said: Said, into: Any) -> None:
@@ -121,7 +123,9 @@ def _usage_elsewhere(answer: Any) -> Usage | None:
             return parse_usage(x_groq["usage"]) if "usage" in x_groq else None
         for choice in answer.choices:
             if '"usage"' in choice.extra_json:
-                return parse_usage(_MEMBERS.decode(choice.extra_json)["usage"])
+                usage = parse_usage(_MEMBERS.decode(choice.extra_json)["usage"])
+                _put(choice, "usage", None)
+                return usage
     except (KeyError, ValueError):
         # Another member has the name inside, or the value is no object.
         return None

@@ -1,0 +1,190 @@
+"""What callers read of answers in each provider's own spelling, unstreamed and streamed."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portico.errors import ErrorClass, GatewayError
+from portico.openai.chunks import ChunkParser, ChunkRenderer
+from portico.openai.responses import parse_completion
+from portico.testing.assemble import assemble
+from portico.testing.contract import messages_of
+from portico.testing.wire import answer, streamed
+from portico.v1.gateway_pb2 import StreamResponse
+from portico_adapters._flavours.answers import settle_chunk, settle_completion
+from tests.adapters.flavours.fixtures import ANSWERS, read
+from tests.adapters.openai_tools import CALL, backend
+
+
+@dataclass(frozen=True)
+class Said:
+    """What callers look for in an answer."""
+
+    text: str = ""
+    thought: str = ""
+    finish: str = "stop"
+    native: str | None = None
+    #: Tokens of the prompt and of the answer, and cached ones; None: the backend does not say.
+    usage: tuple[int, int, int | None] = (0, 0, None)
+    #: Id, name and arguments.
+    call: tuple[str, str, str] | None = None
+    #: Members of the message that OpenAI does not have.
+    more: tuple[str, ...] = ()
+
+
+EXPECTED = {
+    "deepseek": Said("One two", "Hm.", "length", "insufficient_system_resource", (14, 6, 8)),
+    "groq": Said("Hi there", "Greet.", usage=(18, 9, None)),
+    "llamacpp": Said(
+        finish="tool_calls", usage=(9, 3, None), call=("XXb8p1GAyWoTE6IyqZmmGKSYQVgGDrTQ", "now", "{}")
+    ),
+    "mistral_references": Said(
+        "Oslo is cold", "", "length", "model_length", (50, 10, None), more=("references",)
+    ),
+    "mistral_thinking": Said("It is 4.", "Two and two. Four.", usage=(12, 28, 5)),
+    "mistral_tool_call": Said(
+        finish="tool_calls", usage=(90, 20, None), call=("D681PevKs", "weather", '{"city": "Oslo"}')
+    ),
+    "moonshot": Said("Three.", "Count.", usage=(20, 30, 10)),
+    "openrouter": Said("Yes.", "Think on.", "stop", "eos_token", (7, 5, 2), more=("reasoning_details",)),
+    "perplexity": Said("Up and up", usage=(8, 4, None)),
+    "together": Said("Hello you", "", "stop", "eos", (5, 2, 0)),
+}
+
+
+def test_each_pair_of_files_is_expected() -> None:
+    """And no other."""
+    assert list(EXPECTED) == ANSWERS
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_callers_read_openais_words(name: str) -> None:
+    """Wherever the provider says them; a stream amounts to the same."""
+    async with backend(answer(read(f"{name}.json")), streamed(read(f"{name}.txt"))) as (adapter, _):
+        whole = (await adapter.chat(CALL)).completion
+        joined = assemble(await messages_of(adapter, CALL))
+    for completion in (whole, joined):
+        [choice] = completion.choices
+        message, usage = choice.message, completion.usage
+        details = usage.prompt_tokens_details
+        calls = [(call.id, call.function.name, call.function.arguments) for call in message.tool_calls]
+        assert EXPECTED[name] == Said(
+            message.content,
+            message.reasoning_content or message.reasoning,
+            choice.finish_reason,
+            json.loads(choice.extra_json or "{}").get("native_finish_reason"),
+            (
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                details.cached_tokens if details.HasField("cached_tokens") else None,
+            ),
+            calls[0] if calls else None,
+            tuple(json.loads(message.extra_json or "{}")),
+        )
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_callers_of_a_stream_get_is_openais(name: str) -> None:
+    """Content is text or null, nothing is said twice, and usage comes once, at the end."""
+    renderer = ChunkRenderer(include_usage=True)
+    async with backend(streamed(read(f"{name}.txt"))) as (adapter, _):
+        events = b"".join([renderer.render(each) for each in await messages_of(adapter, CALL)])
+    events += renderer.finish()
+    *chunks, last = [json.loads(line[6:]) for line in events.split(b"\n\n") if line not in (b"", DONE)]
+    assert last["choices"] == []
+    assert last["usage"]["prompt_tokens"] > 0
+    for chunk in chunks:
+        assert chunk["usage"] is None
+        for choice in chunk["choices"]:
+            assert isinstance(choice["delta"].get("content"), str | None)
+            assert not choice.keys() & {"message", "usage"}
+
+
+DONE = b"data: [DONE]"
+
+
+# An event, or an answer of status 200 -> class, status and code of the error that it is.
+FAILURES = {
+    "OpenRouter's code": (
+        {"id": "g", "error": {"code": 402, "message": "Insufficient credits", "metadata": {}}},
+        (ErrorClass.CAPACITY, 429, "insufficient_quota"),
+    ),
+    "OpenRouter's choice": (
+        {
+            "id": "g",
+            "choices": [{"index": 0, "error": {"code": 502, "message": "Upstream broke"}, "message": {}}],
+        },
+        (ErrorClass.UPSTREAM, 502, "upstream_error"),
+    ),
+    "Mistral's finish": (
+        {"id": "m", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]},
+        (ErrorClass.UPSTREAM, 502, "upstream_error"),
+    ),
+    "vLLM's flat shape": (
+        {"object": "error", "message": "maximum context length is 8", "type": "BadRequestError", "code": 400},
+        (ErrorClass.CALLER, 400, "context_length_exceeded"),
+    ),
+    "a list": (
+        {"error": [{"message": "busy", "type": "engine_overloaded_error"}]},
+        (ErrorClass.CAPACITY, 503, "overloaded"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), FAILURES.values(), ids=FAILURES)
+async def test_an_error_inside_a_good_answer_is_an_error(
+    body: dict[str, Any], wanted: tuple[ErrorClass, int, str]
+) -> None:
+    """Unstreamed, and as an event of a stream."""
+    text = json.dumps(body).encode()
+    async with backend(answer(text), streamed(b"data: " + text + b"\n\n")) as (adapter, _):
+        with pytest.raises(GatewayError) as whole:
+            await adapter.chat(CALL)
+        with pytest.raises(GatewayError) as event:
+            await messages_of(adapter, CALL)
+    for error in (whole.value, event.value):
+        assert (error.error_class, error.http_status, error.code) == wanted
+
+
+async def test_a_whole_answer_in_place_of_a_stream_is_read_alike() -> None:
+    """Its list of content too."""
+    async with backend(answer(read("mistral_thinking.json"))) as (adapter, _):
+        completion = assemble(await messages_of(adapter, CALL))
+    message = completion.choices[0].message
+    assert (message.content, message.reasoning_content) == ("It is 4.", "Two and two. Four.")
+
+
+def test_a_list_with_other_parts_stays_as_it_is() -> None:
+    """Nobody knows what a client would make of half of it."""
+    content = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "https://x.org"}}]
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
+    message = settle_completion(parse_completion(json.dumps(body).encode())).choices[0].message
+    assert [part.type for part in message.content_parts] == ["text", "image_url"]
+
+
+_NAMES = st.sampled_from(
+    ["type", "text", "thinking", "reference", "content", "usage", "x_groq", "message", "cached_tokens", "x"]
+)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(content=_JSON, usage=_JSON, x_groq=_JSON, message=_JSON, finish=_JSON)
+def test_whatever_stands_in_these_places_is_read(
+    content: Any, usage: Any, x_groq: Any, message: Any, finish: Any
+) -> None:
+    """What has none of the known shapes is carried."""
+    choice = {"index": 0, "delta": {"content": content}, "message": message, "usage": usage}
+    chunk = {"choices": [{**choice, "finish_reason": finish}], "x_groq": x_groq}
+    into = StreamResponse()
+    assert ChunkParser(settle_chunk).parse(json.dumps(chunk).encode(), into)
+    ChunkRenderer(include_usage=True).render(into)
+    whole = {"choices": [{"index": 0, "message": {"content": content}}], "usage": usage, "x_groq": x_groq}
+    settle_completion(parse_completion(json.dumps(whole).encode()))
