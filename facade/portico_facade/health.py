@@ -11,6 +11,7 @@ from portico import __version__
 from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import GetStatusRequest, GetStatusResponse
 from portico.v1.status_pb2 import BackendStatus, GatewayState
+from portico_facade.breakers import breaker_in_words
 from portico_facade.handler import Handler, endpoint
 
 #: Seconds that a core may take to say how it is.
@@ -90,7 +91,9 @@ def report(status: GetStatusResponse | str, reason: str | None) -> dict[str, Any
     """Return the body of /health. ``uptime`` is in seconds, and is the core's."""
     known = GetStatusResponse(version=__version__) if isinstance(status, str) else status
     backends = {backend.name: _backend(backend) for backend in known.backends}
-    degraded = any(backend["status"] == "failing" for backend in backends.values())
+    degraded = any(
+        backend["status"] == "failing" or backend["breaker"] == "open" for backend in backends.values()
+    )
     return {
         "status": "down" if reason is not None else "degraded" if degraded else "ok",
         **({} if reason is None else {"reason": reason}),
@@ -110,7 +113,9 @@ def _backend(status: BackendStatus) -> dict[str, Any]:
         "status": "failing" if status.last_error else "ok" if status.attempts else "unused",
         "dialect": status.dialect,
         "latency_ms": round(status.latency_ms, 1) if status.HasField("latency_ms") else None,
+        "breaker": breaker_in_words(status.breaker),
         "in_flight": status.in_flight,
+        "queued": status.queued,
         "attempts": status.attempts,
         "failures": status.failures,
     }

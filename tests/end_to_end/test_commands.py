@@ -32,7 +32,7 @@ def test_status_tells_how_backends_are_doing(default_gateway: Gateway) -> None:
     said = run("status", "--grpc", default_gateway.grpc)
     assert "is serving" in said
     [row] = [line.split() for line in said.splitlines() if line.startswith("dummy")]
-    assert row[:3] == ["dummy", "dummy", "ok"]
+    assert row[:4] == ["dummy", "dummy", "ok", "closed"]
 
 
 @pytest.mark.parametrize("command", ["models", "status"])

@@ -8,7 +8,7 @@ import pytest
 from portico.errors import unavailable
 from portico.testing.gateway import FakeGateway
 from portico.v1.gateway_pb2 import GetStatusResponse
-from portico.v1.status_pb2 import BackendStatus, GatewayState
+from portico.v1.status_pb2 import BackendStatus, BreakerState, GatewayState
 from tests.facade.clients import Facade
 
 AWAY = unavailable("The gateway's routing core cannot be reached. Try again shortly.")
@@ -24,9 +24,22 @@ def status(gateway: FakeGateway) -> GetStatusResponse:
         models=["gpt-4", "local/qwen"],
         backends=[
             BackendStatus(
-                name="local", dialect="openai", latency_ms=10.04, attempts=4, failures=1, in_flight=2
+                name="local",
+                dialect="openai",
+                latency_ms=10.04,
+                attempts=4,
+                failures=1,
+                in_flight=2,
+                queued=3,
+                breaker=BreakerState.BREAKER_STATE_HALF_OPEN,
             ),
-            BackendStatus(name="far", dialect="dummy", latency_ms=20, attempts=1),
+            BackendStatus(
+                name="far",
+                dialect="dummy",
+                latency_ms=20,
+                attempts=1,
+                breaker=BreakerState.BREAKER_STATE_CLOSED,
+            ),
             BackendStatus(name="new", dialect="dummy"),
         ],
     )
@@ -49,7 +62,9 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "status": "ok",
                     "dialect": "openai",
                     "latency_ms": 10.0,
+                    "breaker": "half-open",
                     "in_flight": 2,
+                    "queued": 3,
                     "attempts": 4,
                     "failures": 1,
                 },
@@ -57,7 +72,9 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "status": "ok",
                     "dialect": "dummy",
                     "latency_ms": 20.0,
+                    "breaker": "closed",
                     "in_flight": 0,
+                    "queued": 0,
                     "attempts": 1,
                     "failures": 0,
                 },
@@ -65,7 +82,9 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "status": "unused",
                     "dialect": "dummy",
                     "latency_ms": None,
+                    "breaker": None,
                     "in_flight": 0,
+                    "queued": 0,
                     "attempts": 0,
                     "failures": 0,
                 },
@@ -85,6 +104,18 @@ async def test_a_failing_backend_degrades_the_gateway_and_its_words_stay_inside(
     assert answer.json["gateway"]["backends"]["local"]["status"] == "failing"
     assert b"10.0.0.7" not in answer.body
     assert (await portico.ask("GET", "/readyz")).status == 200
+
+
+async def test_a_backend_that_calls_are_kept_away_from_degrades_the_gateway(
+    portico: Facade, status: GetStatusResponse
+) -> None:
+    """Which of its models, and so whose, stays inside."""
+    status.backends[1].breaker = BreakerState.BREAKER_STATE_OPEN
+    status.backends[1].ailing.add(model="deployment-7", breaker=BreakerState.BREAKER_STATE_OPEN)
+    answer = await portico.ask("GET", "/health")
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    assert answer.json["gateway"]["backends"]["far"]["breaker"] == "open"
+    assert b"deployment-7" not in answer.body
 
 
 async def test_without_a_core_the_facade_lives_but_is_not_ready(

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from portico.client import Client
     from portico.v1.status_pb2 import BackendStatus
 
-_HEADS = ("BACKEND", "DIALECT", "STATUS", "LATENCY", "IN FLIGHT", "ATTEMPTS", "FAILURES", "LAST ERROR")
+_HEADS = (
+    *("BACKEND", "DIALECT", "STATUS", "BREAKER", "LATENCY", "IN FLIGHT", "QUEUED", "ATTEMPTS", "FAILURES"),
+    "LAST ERROR",
+)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,8 +23,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="show how the backends of a running gateway are doing",
         description="Ask a running core, over gRPC, how it and its backends are doing. A backend is `ok`, "
         "`failing` (its last attempt failed) or `unused`; its latency is the time to the answer, or to "
-        "the first content of a stream, smoothed over the recent calls. The exit status is 1 when the "
-        "core does not answer or drains, so that scripts can wait for it.",
+        "the first content of a stream, smoothed over the recent calls. Calls pass by the models whose "
+        "breaker is `open`; a few go to one that is `half-open` or `returning`. The exit status is 1 when "
+        "the core does not answer or drains, so that scripts can wait for it.",
     )
     add_core(parser)
     parser.set_defaults(run=_run)
@@ -48,9 +52,23 @@ def _row(backend: "BackendStatus") -> tuple[str, ...]:
         backend.name,
         backend.dialect,
         "failing" if backend.last_error else "ok" if backend.attempts else "unused",
+        _breaker(backend),
         f"{backend.latency_ms:.1f} ms" if backend.HasField("latency_ms") else "-",
         str(backend.in_flight),
+        str(backend.queued),
         str(backend.attempts),
         str(backend.failures),
         backend.last_error or "-",
     )
+
+
+def _breaker(backend: "BackendStatus") -> str:
+    """Return the state of a backend's models, those that ail by name: ``open (gpt-4o 12 s)``."""
+    from portico_facade.breakers import breaker_in_words
+
+    models = ", ".join(
+        f"{each.model} {each.seconds_left:.0f} s" if each.HasField("seconds_left") else each.model
+        for each in backend.ailing
+    )
+    state = breaker_in_words(backend.breaker) or "-"
+    return f"{state} ({models})" if models else state
