@@ -24,6 +24,7 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._abilities import with_abilities
 from portico_adapters._chunk_stream import ChunkStream, R
 from portico_adapters._flavours import FLAVOURS, flavour_of
 from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
@@ -145,7 +146,7 @@ class OpenAIAdapter:
         async with await self._send("GET", "/models", sent) as answer:
             models = _read(parse_models, await answer.read())
             gateways = bool(answer.picked(HOPS_HEADER))
-        return [model for model in models if one_hop_on(model)] if gateways else models
+        return [with_abilities(model) for model in models if not gateways or one_hop_on(model)]
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -15,6 +15,7 @@ from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._abilities import with_abilities
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
@@ -75,7 +76,7 @@ class AnthropicAdapter:
             page, following = models_of(await self._client.get(page_path(after), callers))
             if after is not None and following == after:
                 break
-            models += page
+            models += map(with_abilities, page)
             if following is None:
                 break
             after = following

@@ -19,6 +19,7 @@ _MODALITIES: Final = {"TEXT", "EMBEDDING"}
 class _Summary(Struct):
     modelId: str  # noqa: N815 - as AWS writes it
     providerName: str | None = None  # noqa: N815
+    inputModalities: list[str] | None = None  # noqa: N815
     outputModalities: list[str] | None = None  # noqa: N815
     inferenceTypesSupported: list[str] | None = None  # noqa: N815
 
@@ -53,7 +54,12 @@ def profiles_path(token: str | None) -> str:
 def models_of(body: bytes) -> list[Model]:
     """Read the models that can be called by their own names: many need a profile."""
     return [
-        Model(id=each.modelId, object="model", owned_by=each.providerName or "bedrock")
+        Model(
+            id=each.modelId,
+            object="model",
+            owned_by=each.providerName or "bedrock",
+            supports=["images"] if "IMAGE" in (each.inputModalities or ()) else (),
+        )
         for each in read(body, _MODELS).modelSummaries or ()
         if each.inferenceTypesSupported is None or "ON_DEMAND" in each.inferenceTypesSupported
         if each.outputModalities is None or _MODALITIES.intersection(each.outputModalities)

@@ -13,6 +13,7 @@ from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import ChatResponse, EmbedResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._abilities import with_abilities
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
@@ -71,7 +72,7 @@ class CohereAdapter:
         token: str | None = None
         for _ in range(_MOST_PAGES):
             page, token = models_of(await self._client.get(page_path(token), headers))
-            models += page
+            models += map(with_abilities, page)
             if token is None:
                 break
         return models

@@ -16,6 +16,7 @@ from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import ChatResponse, EmbedResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._abilities import with_abilities
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
 from portico_adapters.gemini.chat_answer import completion_of
@@ -73,7 +74,7 @@ class GeminiAdapter:
         for _ in range(_PAGES):
             body = await self._client.get(f"{self._root}/models{page_query(token)}", headers)
             page, following = models_of(body, callers_key=self._callers_key)
-            models += page
+            models += map(with_abilities, page)
             if following in (None, token):
                 break
             token = following

@@ -23,6 +23,7 @@ class _Listed(Struct, rename="camel"):
     display_name: str | None = None
     input_token_limit: Count | None = None
     output_token_limit: Count | None = None
+    thinking: object = None
     #: None: the list does not tell.
     supported_generation_methods: list[str] | None = None
 
@@ -63,4 +64,5 @@ def _model(listed: _Listed) -> Model:
         object="model",
         owned_by="google",
         extra_json=encode(told).decode() if told else "",
+        supports=["reasoning"] if listed.thinking is True else (),
     )

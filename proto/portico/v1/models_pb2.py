@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portico/v1/models.proto\x12\nportico.v1\"\xc7\x01\n\x05Model\x12\x0f\n\x02id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x63reated\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\x08owned_by\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06object\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x1a\n\rshutdown_date\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x05\n\x03_idB\n\n\x08_createdB\x0b\n\t_owned_byB\t\n\x07_objectB\x10\n\x0e_shutdown_dateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portico/v1/models.proto\x12\nportico.v1\"\xbf\x02\n\x05Model\x12\x0f\n\x02id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x63reated\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\x08owned_by\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06object\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x1a\n\rshutdown_date\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x1b\n\x0e\x63ontext_length\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x07 \x01(\x03H\x06\x88\x01\x01\x12\x10\n\x08supports\x18\x08 \x03(\t\x12\x12\n\nextra_json\x18\x0f \x01(\tB\x05\n\x03_idB\n\n\x08_createdB\x0b\n\t_owned_byB\t\n\x07_objectB\x10\n\x0e_shutdown_dateB\x11\n\x0f_context_lengthB\x14\n\x12_max_output_tokensb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.v1.models_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL']._serialized_start=40
-  _globals['_MODEL']._serialized_end=239
+  _globals['_MODEL']._serialized_end=359
 # @@protoc_insertion_point(module_scope)

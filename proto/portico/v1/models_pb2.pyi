@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf.internal import containers as containers
 import builtins as builtins
 import sys
 import typing as typing
@@ -27,6 +29,9 @@ class Model(message.Message):
     OWNED_BY_FIELD_NUMBER: builtins.int
     OBJECT_FIELD_NUMBER: builtins.int
     SHUTDOWN_DATE_FIELD_NUMBER: builtins.int
+    CONTEXT_LENGTH_FIELD_NUMBER: builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
+    SUPPORTS_FIELD_NUMBER: builtins.int
     EXTRA_JSON_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The name to ask for."""
@@ -40,8 +45,20 @@ class Model(message.Message):
     """"model". The facade writes it in any case."""
     shutdown_date: builtins.str
     """The day on which its vendor will switch it off, such as "2027-01-31"."""
+    context_length: builtins.int
+    """Tokens that fit into it, prompt and answer together; prompt alone where its
+    vendor counts so. Absent: the backend does not tell, here and below.
+    """
+    max_output_tokens: builtins.int
+    """Tokens that one answer may have."""
     extra_json: builtins.str
     """Members without a field (gateway.proto, rule 4)."""
+    @builtins.property
+    def supports(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What it is known to take beside texts, of "images", "audio", "files", "tools",
+        "structured" (a response_format of JSON) and "reasoning" (a reasoning_effort).
+        """
+
     def __init__(
         self,
         *,
@@ -50,16 +67,23 @@ class Model(message.Message):
         owned_by: builtins.str | None = ...,
         object: builtins.str | None = ...,
         shutdown_date: builtins.str | None = ...,
+        context_length: builtins.int | None = ...,
+        max_output_tokens: builtins.int | None = ...,
+        supports: abc.Iterable[builtins.str] | None = ...,
         extra_json: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_created", b"_created", "_id", b"_id", "_object", b"_object", "_owned_by", b"_owned_by", "_shutdown_date", b"_shutdown_date", "created", b"created", "id", b"id", "object", b"object", "owned_by", b"owned_by", "shutdown_date", b"shutdown_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_context_length", b"_context_length", "_created", b"_created", "_id", b"_id", "_max_output_tokens", b"_max_output_tokens", "_object", b"_object", "_owned_by", b"_owned_by", "_shutdown_date", b"_shutdown_date", "context_length", b"context_length", "created", b"created", "id", b"id", "max_output_tokens", b"max_output_tokens", "object", b"object", "owned_by", b"owned_by", "shutdown_date", b"shutdown_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_created", b"_created", "_id", b"_id", "_object", b"_object", "_owned_by", b"_owned_by", "_shutdown_date", b"_shutdown_date", "created", b"created", "extra_json", b"extra_json", "id", b"id", "object", b"object", "owned_by", b"owned_by", "shutdown_date", b"shutdown_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_context_length", b"_context_length", "_created", b"_created", "_id", b"_id", "_max_output_tokens", b"_max_output_tokens", "_object", b"_object", "_owned_by", b"_owned_by", "_shutdown_date", b"_shutdown_date", "context_length", b"context_length", "created", b"created", "extra_json", b"extra_json", "id", b"id", "max_output_tokens", b"max_output_tokens", "object", b"object", "owned_by", b"owned_by", "shutdown_date", b"shutdown_date", "supports", b"supports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__context_length: _TypeAlias = typing.Literal["context_length"]  # noqa: Y015
+    _WhichOneofArgType__context_length: _TypeAlias = typing.Literal["_context_length", b"_context_length"]  # noqa: Y015
     _WhichOneofReturnType__created: _TypeAlias = typing.Literal["created"]  # noqa: Y015
     _WhichOneofArgType__created: _TypeAlias = typing.Literal["_created", b"_created"]  # noqa: Y015
     _WhichOneofReturnType__id: _TypeAlias = typing.Literal["id"]  # noqa: Y015
     _WhichOneofArgType__id: _TypeAlias = typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__max_output_tokens: _TypeAlias = typing.Literal["max_output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_output_tokens: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
     _WhichOneofReturnType__object: _TypeAlias = typing.Literal["object"]  # noqa: Y015
     _WhichOneofArgType__object: _TypeAlias = typing.Literal["_object", b"_object"]  # noqa: Y015
     _WhichOneofReturnType__owned_by: _TypeAlias = typing.Literal["owned_by"]  # noqa: Y015
@@ -67,9 +91,13 @@ class Model(message.Message):
     _WhichOneofReturnType__shutdown_date: _TypeAlias = typing.Literal["shutdown_date"]  # noqa: Y015
     _WhichOneofArgType__shutdown_date: _TypeAlias = typing.Literal["_shutdown_date", b"_shutdown_date"]  # noqa: Y015
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context_length) -> _WhichOneofReturnType__context_length | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__created) -> _WhichOneofReturnType__created | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__object) -> _WhichOneofReturnType__object | None: ...
     @typing.overload
