@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
@@ -15,19 +15,31 @@ _ALIKE: Final[dict[str, Callable[[float, float], float]]] = {
 }
 
 
-def merged(texts: Iterable[str]) -> CollectorRegistry:
+def born(text: str) -> str:
+    """Return the line by which one process is told from the next at its place; empty where there is none."""
+    _, found, rest = text.partition("\nprocess_start_time_seconds ")
+    return rest.partition("\n")[0] if found else ""
+
+
+def totals(text: str) -> str:
+    """Return what stays true of a process that has ended: its counts, and not its gauges."""
+    registry = merged([text], lambda family: family.type in ("counter", "histogram"))
+    return generate_latest(registry).decode()
+
+
+def merged(texts: Iterable[str], wanted: Callable[[Metric], bool] = lambda _: True) -> CollectorRegistry:
     """Return a registry of the sums of what processes told in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Merged(texts))
+    registry.register(_Merged(texts, wanted))
     return registry
 
 
 class _Merged(Collector):
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], wanted: Callable[[Metric], bool]) -> None:
         self._families: dict[str, Metric] = {}
         self._values: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {}
         for text in texts:
-            for family in text_string_to_metric_families(text):
+            for family in filter(wanted, text_string_to_metric_families(text)):
                 self._add(family)
 
     def _add(self, family: Metric) -> None:

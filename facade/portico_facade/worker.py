@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, generate_latest
 
 from portico_core.reload import reloading
-from portico_facade.merged import merged
+from portico_facade.merged import born, merged, totals
 from portico_facade.server import stop_signals
 from portico_facade.telling import ask, telling
 from portico_facade.whole import Where, load, whole
@@ -59,7 +59,24 @@ def text_of(told: Callable[[], Awaitable[CollectorRegistry]]) -> Callable[[], Aw
     return text
 
 
-async def gathered(folder: Path, workers: int, name: str) -> CollectorRegistry:
-    """Return the sums of what all workers tell under a name."""
-    texts = await asyncio.gather(*(ask(own(folder, number), name) for number in range(workers)))
-    return merged(texts)
+class Gathering:
+    """What all workers tell under one name, those too that have ended: a sum must not fall when one dies.
+
+    What a worker counted since it was last asked is lost with it.
+    """
+
+    def __init__(self, folder: Path, workers: int, name: str) -> None:
+        self._paths = [own(folder, number) for number in range(workers)]
+        self._name = name
+        self._last = [""] * workers
+        self._past = ""
+
+    async def __call__(self) -> CollectorRegistry:
+        """Return the sums."""
+        texts = await asyncio.gather(*(ask(path, self._name) for path in self._paths))
+        for number, text in enumerate(texts):
+            last = self._last[number]
+            if last and born(text) != born(last):
+                self._past = totals(generate_latest(merged([self._past, last])).decode())
+            self._last[number] = text
+        return merged([self._past, *texts])

@@ -22,6 +22,7 @@ BUSY = from_upstream(
     429, "slow down", retry_after=7.0, headers=[Header(name="x-ratelimit-limit", value=b"9")]
 )
 KEY = from_upstream(401, "bad key sk-123")
+CALLERS_KEY = from_upstream(401, "bad key sk-456", callers_key=True)
 MISTAKE = from_upstream(400, "temperature is too high", param="temperature")
 BROKEN = upstream_failed("The backend broke off.")
 SILENT = upstream_silent("The backend was silent.")

@@ -11,6 +11,7 @@ from portico_core.config import Timeouts
 from tests.core.cases import (
     BROKEN,
     BUSY,
+    CALLERS_KEY,
     KEY,
     MISTAKE,
     A,
@@ -62,6 +63,11 @@ CHAT = {
     ),
     "the second candidate answers after the first refused our key": Case(
         ask(), answered(B, [("a", "CREDENTIAL"), ("b", "")]), {"a": [[KEY]], "b": [[answer()]]}
+    ),
+    "a key of the caller's own that is refused does not get him an answer at our cost": Case(
+        ask(),
+        failed(401, "invalid_api_key", [("a", "CREDENTIAL")]),
+        {"a": [[CALLERS_KEY]], "b": [[answer()]]},
     ),
     "the second candidate answers after the first one's adapter crashed": Case(
         ask(), answered(B, [("a", "GATEWAY"), ("b", "")]), {"a": [[KeyError("oops")]], "b": [[answer()]]}

@@ -77,6 +77,8 @@ def test_workers_share_both_ports_and_one_set_of_metrics(tmp_path: Path) -> None
 def test_a_worker_that_dies_comes_back_while_the_others_serve(tmp_path: Path) -> None:
     """And is known to the metrics again."""
     with serve(env={"WORKERS": "2"}, cwd=tmp_path) as gateway:
+        assert {asked(gateway) for _ in range(10)} == {"hello"}
+        before = sums(gateway.http)["portico_http_requests_total"]
         victim = workers(gateway)[0]
         os.kill(victim, signal.SIGKILL)
         gateway.process.wait_for("starting it again")
@@ -85,6 +87,7 @@ def test_a_worker_that_dies_comes_back_while_the_others_serve(tmp_path: Path) ->
         while len(alive := workers(gateway)) < 2 or victim in alive:
             assert time.monotonic() < end, "the worker did not come back"
         assert asked(gateway) == "hello"
+        assert sums(gateway.http)["portico_http_requests_total"] > before
 
 
 def test_running_streams_finish_when_workers_are_told_to_stop(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from portico_facade.merged import merged
+from portico_facade.merged import born, merged, totals
 
 
 def process(requests: int, *, started: float, seconds: float) -> str:
@@ -30,6 +30,19 @@ def test_counts_add_up_and_facts_do_not() -> None:
     assert told["portico_build_info", ("version", "1")] == 1
     assert [told["took_seconds_bucket", ("le", bound)] for bound in ("1.0", "10.0", "+Inf")] == [1, 2, 2]
     assert (told["took_seconds_count",], told["took_seconds_sum",]) == (2, 5.5)
+
+
+def test_of_a_process_that_ended_the_counts_stay() -> None:
+    kept = totals(process(2, started=100, seconds=5))
+    told = {sample.name for family in text_string_to_metric_families(kept) for sample in family.samples}
+    assert {"requests_total", "took_seconds_sum"} <= told
+    assert not {"in_flight", "process_start_time_seconds", "portico_build_info"} & told
+
+
+def test_a_process_is_told_from_the_next_one_at_its_place() -> None:
+    first, second = (process(1, started=began, seconds=1) for began in (100.0, 200.0))
+    assert born(first) != born(second)
+    assert born("") == ""
 
 
 def test_nothing_told_is_nothing() -> None:

@@ -28,7 +28,8 @@ class Symptom(Enum):
     REFUSED = "the backend will not answer this"
     TOO_LONG = "the prompt does not fit into the model's context"
     MISSING = "the backend does not have the model, or not the endpoint"
-    KEY = "a key was refused, or what it may cost is used up"
+    CALLERS_KEY = "the caller's own key was refused"
+    KEY = "a key of ours was refused, or what it may cost is used up"
     BUSY = "a limit of rate, or an overload"
     UNREACHABLE = "nobody listens there"
     SILENT = "no answer in time"
@@ -47,6 +48,8 @@ _CURES: Final = {
     Symptom.REFUSED: Cure(elsewhere=False),
     Symptom.TOO_LONG: Cure(larger=True),
     Symptom.MISSING: Cure(),
+    # Another backend might take ours instead: what the caller may not have he would get at our cost.
+    Symptom.CALLERS_KEY: Cure(elsewhere=False),
     # That does not pass in a moment.
     Symptom.KEY: Cure(),
     Symptom.BUSY: Cure(again=2, wait=True),
@@ -81,4 +84,6 @@ _BY_CLASS: Final = {
 
 def symptom(error: GatewayError) -> Symptom:
     """Return what an error of an attempt is a sign of."""
+    if error.error_class is ErrorClass.CREDENTIAL and error.http_status < 500:
+        return Symptom.CALLERS_KEY
     return _BY_CODE.get(error.code or "", _BY_CLASS[error.error_class])

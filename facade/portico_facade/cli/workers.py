@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -64,12 +63,9 @@ async def run(
     from portico_facade.telling import telling
 
     http, grpc, metrics = addresses
-    texts = {
-        name: worker.text_of(functools.partial(worker.gathered, folder, count, name))
-        for name in (worker.FACADE, worker.CORE)
-    }
-    told = functools.partial(worker.gathered, folder, count, worker.CORE)
-    async with admin(told, metrics), telling(worker.of_all(folder), texts):
+    facade, core = (worker.Gathering(folder, count, name) for name in (worker.FACADE, worker.CORE))
+    texts = {worker.FACADE: worker.text_of(facade), worker.CORE: worker.text_of(core)}
+    async with admin(core, metrics), telling(worker.of_all(folder), texts):
         with _reserved(http) as http_port, _reserved(grpc) as grpc_port:
             listen = ["--listen", http_port, "--grpc", grpc_port, "--folder", str(folder)]
             children = [
