@@ -1,19 +1,27 @@
 """One gateway for all calls that the table lists, and the ways into it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.faults.cases import by_the_table, of_callers
-from tests.faults.doors import Door, doors
-from tests.faults.stand import Stand, stand
+from tests.faults.cases import Case, by_the_table, of_callers
+from tests.faults.doors import Door, doors, warm
+from tests.faults.stand import Stand, as_before, stand
 
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """A gateway that has a backend per case."""
-    with stand(tmp_path_factory.mktemp("faults"), [*by_the_table(), *of_callers()]) as started:
+    """A gateway that has a backend per case; it has no more tasks in the end than it had."""
+    first = Case("healthy", "sdk", streamed=True, second=False, tag=".first")
+    cases = [first, *by_the_table(), *of_callers()]
+    with stand(tmp_path_factory.mktemp("faults"), cases) as started:
+        asyncio.run(warm(started, first.name))
+        halves = (started.core, started.facade)
+        tasks = [half.tasks() for half in halves]
         yield started
+        for half, before in zip(halves, tasks, strict=True):
+            asyncio.run(as_before(half, before))
 
 
 @pytest.fixture

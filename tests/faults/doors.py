@@ -18,6 +18,7 @@ from portico.remote import RemoteGateway, options_for
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import ChatRequest, StreamRequest
 from tests.faults.expected import Kind
+from tests.faults.stand import Stand
 
 
 def _always() -> asyncio.Event:
@@ -218,6 +219,14 @@ async def doors(http: str, grpc: str) -> AsyncIterator[dict[str, Door]]:
         aio.insecure_channel(grpc, options=options_for(grpc)) as channel,
     ):
         yield {"sdk": Sdk(sdk), "raw": Raw(f"http://{http}", client), "grpc": Grpc(channel)}
+
+
+async def warm(running: Stand, model: str) -> None:
+    """Make a first call through every door, so that what a gateway keeps open is open."""
+    async with doors(running.facade.address, running.core.address) as ways:
+        for door in ways.values():
+            await door.ask(model, streamed=True, saw=Saw())
+    await running.quiet()
 
 
 def _number(text: str | None) -> float | None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,10 @@ class Half:
     metrics: str
     _tasks: int
 
-    def tasks(self) -> list[str]:
+    def tasks(self) -> Counter[str]:
         """Return what its tasks run."""
         with socket.create_connection(("127.0.0.1", self._tasks), timeout=10) as asked:
-            return asked.makefile("r").read().splitlines()
+            return Counter(asked.makefile("r").read().splitlines())
 
     def samples(self, *names: str) -> dict[str, float]:
         """Return the samples of metrics that are not zero: as they are written, with their labels."""
@@ -100,6 +101,18 @@ async def until(holds: Callable[[], bool], otherwise: Callable[[], str]) -> floa
         assert monotonic() - began < _PATIENCE, otherwise()
         await asyncio.sleep(0.02)
     return monotonic() - began
+
+
+async def as_before(half: Half, tasks: Counter[str], sockets: int | None = None) -> None:
+    """Wait until a half has no more tasks than it had, nor sockets where their number is given."""
+
+    def left() -> Counter[str]:
+        more = half.tasks() - tasks
+        if sockets is not None:
+            more["sockets"] = max(0, half.sockets() - sockets)
+        return +more
+
+    await until(lambda: not left(), lambda: f"left: {left()}")
 
 
 @contextlib.contextmanager

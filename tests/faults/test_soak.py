@@ -15,10 +15,10 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.doors import Door, Saw, doors
+from tests.faults.doors import Door, Saw, doors, warm
 from tests.faults.expected import Kind
 from tests.faults.scripts import TEXT
-from tests.faults.stand import Half, Stand, started, until, upstream
+from tests.faults.stand import Half, Stand, as_before, started, upstream
 
 pytestmark = pytest.mark.nightly
 
@@ -106,27 +106,13 @@ async def remember(halves: tuple[Half, ...], samples: list[list[int]]) -> None:
         await asyncio.sleep(1)
 
 
-async def as_before(half: Half, tasks: Counter[str], sockets: int) -> None:
-    """Wait until a half has no more tasks and sockets than it had."""
-
-    def left() -> Counter[str]:
-        more = Counter(half.tasks()) - tasks
-        more["sockets"] = max(0, half.sockets() - sockets)
-        return +more
-
-    await until(lambda: not left(), lambda: f"left: {left()}")
-
-
 async def test_mixed_faults_at_full_speed(tmp_path: Path) -> None:
     """sent = delivered + reported failed + left by their callers, memory is flat, and nothing is left."""
     with upstream() as (_, ports), started(tmp_path, config(ports[""])) as (core, facade):
         running = Stand(ports[""], core, facade)
         halves = (core, facade)
-        async with doors(facade.address, core.address) as ways:
-            for door in ways.values():
-                await door.ask("two-0", streamed=True, saw=Saw())
-        await running.quiet()
-        tasks = [Counter(half.tasks()) for half in halves]
+        await warm(running, "two-0")
+        tasks = [half.tasks() for half in halves]
         sockets = [half.sockets() for half in halves]
         tally = Tally()
         samples: list[list[int]] = [[], []]
