@@ -79,6 +79,10 @@ class Backend:
             status.ailing.add(model=model, breaker=state, seconds_left=left if 0 < left < inf else None)
         return status
 
+    def listed(self, error: str = "") -> None:
+        """Note whether it could be asked for its models; ``error``: why not."""
+        self._status.listing_error = error
+
     def in_flight(self) -> int:
         """Return how many attempts are under way."""
         return self._status.in_flight

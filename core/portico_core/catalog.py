@@ -70,6 +70,7 @@ class _Listing:
                 models = await self.backend.adapter.list_models(())
             self.models = _servable(models)
             self.known, self._failing, pause = True, False, _FRESH
+            self.backend.listed()
             self._changed()
         except TimeoutError:
             self._complain(f"no answer within {_PATIENCE:g} s")
@@ -78,6 +79,7 @@ class _Listing:
             self._complain(error.detail or error.message)
         except Exception:
             _log.exception("adapter raised %s", line(backend=self.backend.name))
+            self.backend.listed("The adapter raised an error.")
         finally:
             self._ask_again = monotonic() + pause
             self.asking = None
@@ -86,6 +88,7 @@ class _Listing:
         # Once is enough: while the backend is down, it is asked again and again.
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
+        self.backend.listed(reason)
         _log.log(level, "cannot list models %s", line(backend=self.backend.name, reason=reason))
 
 

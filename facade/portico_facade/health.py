@@ -108,7 +108,7 @@ def report(status: GetStatusResponse | str, reason: str | None) -> dict[str, Any
 
 
 def _backend(status: BackendStatus) -> dict[str, Any]:
-    # Its last error stays out: it may name hosts, and anybody may ask here.
+    # Its errors stay out: they may name hosts, and anybody may ask here.
     return {
         "status": "failing" if status.last_error else "ok" if status.attempts else "unused",
         "dialect": status.dialect,
@@ -118,6 +118,7 @@ def _backend(status: BackendStatus) -> dict[str, Any]:
         "queued": status.queued,
         "attempts": status.attempts,
         "failures": status.failures,
+        "listing": "failing" if status.listing_error else "ok",
     }
 
 

@@ -90,6 +90,26 @@ async def test_a_backend_that_is_down_keeps_its_list(
     assert record.getMessage() == 'cannot list models backend=a reason="connection refused"'
 
 
+@pytest.mark.parametrize("trouble", [upstream_failed("no", detail="refused"), KeyError("oops")], ids=repr)
+async def test_a_backend_that_cannot_be_asked_says_so_in_its_status(
+    clock: Clock, upstream: Upstream, trouble: Exception
+) -> None:
+    """Until it can be asked again; meanwhile its list serves."""
+    backends = build(config({"a": upstream}).backends)
+    lists, told = Catalog(backends.values()), []
+    steps: list[tuple[Sequence[Model] | Exception, dict[str, str]]] = [
+        (listing("one"), {"one": "a"}),
+        (trouble, {"one": "a"}),
+        (listing("two"), {"two": "a"}),
+    ]
+    for upstream.models, expected in steps:
+        clock.now += 61
+        assert await renewed(lists) == expected
+        told.append(bool(backends["a"].status().listing_error))
+    assert told == [False, True, False]
+    await lists.aclose()
+
+
 async def test_an_adapter_that_crashes_is_down(
     clock: Clock, upstream: Upstream, lists: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -67,6 +67,7 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "queued": 3,
                     "attempts": 4,
                     "failures": 1,
+                    "listing": "ok",
                 },
                 "far": {
                     "status": "ok",
@@ -77,6 +78,7 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "queued": 0,
                     "attempts": 1,
                     "failures": 0,
+                    "listing": "ok",
                 },
                 "new": {
                     "status": "unused",
@@ -87,6 +89,7 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
                     "queued": 0,
                     "attempts": 0,
                     "failures": 0,
+                    "listing": "ok",
                 },
             },
         },
@@ -97,8 +100,9 @@ async def test_a_failing_backend_degrades_the_gateway_and_its_words_stay_inside(
     portico: Facade, status: GetStatusResponse
 ) -> None:
     """Calls are still taken, so it is 200; the last error may name hosts."""
-    status.backends[0].last_error = "10.0.0.7 refused"
+    status.backends[0].last_error = status.backends[1].listing_error = "10.0.0.7 refused"
     answer = await portico.ask("GET", "/health")
+    assert answer.json["gateway"]["backends"]["far"]["listing"] == "failing"
     assert answer.status == 200
     assert answer.json["status"] == "degraded"
     assert answer.json["gateway"]["backends"]["local"]["status"] == "failing"

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portico/v1/status.proto\x12\nportico.v1\"s\n\x0b\x41ilingModel\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07\x62reaker\x18\x02 \x01(\x0e\x32\x18.portico.v1.BreakerState\x12\x19\n\x0cseconds_left\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_seconds_left\"\x85\x02\n\rBackendStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\x12\x17\n\nlatency_ms\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tin_flight\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x06 \x01(\x03\x12\x12\n\nlast_error\x18\x07 \x01(\t\x12\x0e\n\x06queued\x18\x08 \x01(\x03\x12)\n\x07\x62reaker\x18\t \x01(\x0e\x32\x18.portico.v1.BreakerState\x12\'\n\x06\x61iling\x18\n \x03(\x0b\x32\x17.portico.v1.AilingModelB\r\n\x0b_latency_ms*d\n\x0cGatewayState\x12\x1d\n\x19GATEWAY_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15GATEWAY_STATE_SERVING\x10\x01\x12\x1a\n\x16GATEWAY_STATE_DRAINING\x10\x02*\x99\x01\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x12\x1b\n\x17\x42REAKER_STATE_RETURNING\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portico/v1/status.proto\x12\nportico.v1\"s\n\x0b\x41ilingModel\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07\x62reaker\x18\x02 \x01(\x0e\x32\x18.portico.v1.BreakerState\x12\x19\n\x0cseconds_left\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_seconds_left\"\x9c\x02\n\rBackendStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\x12\x17\n\nlatency_ms\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tin_flight\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x06 \x01(\x03\x12\x12\n\nlast_error\x18\x07 \x01(\t\x12\x0e\n\x06queued\x18\x08 \x01(\x03\x12)\n\x07\x62reaker\x18\t \x01(\x0e\x32\x18.portico.v1.BreakerState\x12\'\n\x06\x61iling\x18\n \x03(\x0b\x32\x17.portico.v1.AilingModel\x12\x15\n\rlisting_error\x18\x0b \x01(\tB\r\n\x0b_latency_ms*d\n\x0cGatewayState\x12\x1d\n\x19GATEWAY_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15GATEWAY_STATE_SERVING\x10\x01\x12\x1a\n\x16GATEWAY_STATE_DRAINING\x10\x02*\x99\x01\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x12\x1b\n\x17\x42REAKER_STATE_RETURNING\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.v1.status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GATEWAYSTATE']._serialized_start=420
-  _globals['_GATEWAYSTATE']._serialized_end=520
-  _globals['_BREAKERSTATE']._serialized_start=523
-  _globals['_BREAKERSTATE']._serialized_end=676
+  _globals['_GATEWAYSTATE']._serialized_start=443
+  _globals['_GATEWAYSTATE']._serialized_end=543
+  _globals['_BREAKERSTATE']._serialized_start=546
+  _globals['_BREAKERSTATE']._serialized_end=699
   _globals['_AILINGMODEL']._serialized_start=39
   _globals['_AILINGMODEL']._serialized_end=154
   _globals['_BACKENDSTATUS']._serialized_start=157
-  _globals['_BACKENDSTATUS']._serialized_end=418
+  _globals['_BACKENDSTATUS']._serialized_end=441
 # @@protoc_insertion_point(module_scope)

@@ -120,6 +120,7 @@ class BackendStatus(message.Message):
     QUEUED_FIELD_NUMBER: builtins.int
     BREAKER_FIELD_NUMBER: builtins.int
     AILING_FIELD_NUMBER: builtins.int
+    LISTING_ERROR_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name in the configuration."""
     dialect: builtins.str
@@ -140,6 +141,10 @@ class BackendStatus(message.Message):
     """Calls that wait for a place, where the backend has a limit."""
     breaker: BreakerState.ValueType
     """The worst of its models' breakers."""
+    listing_error: builtins.str
+    """Why it could not be asked for its models the last time; its earlier list
+    serves. Empty: it could be, or need not be.
+    """
     @builtins.property
     def ailing(self) -> containers.RepeatedCompositeFieldContainer[AilingModel]:
         """Its models that not all calls go to, 16 at most."""
@@ -157,10 +162,11 @@ class BackendStatus(message.Message):
         queued: builtins.int = ...,
         breaker: BreakerState.ValueType = ...,
         ailing: abc.Iterable[AilingModel] | None = ...,
+        listing_error: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "latency_ms", b"latency_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "ailing", b"ailing", "attempts", b"attempts", "breaker", b"breaker", "dialect", b"dialect", "failures", b"failures", "in_flight", b"in_flight", "last_error", b"last_error", "latency_ms", b"latency_ms", "name", b"name", "queued", b"queued"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms", "ailing", b"ailing", "attempts", b"attempts", "breaker", b"breaker", "dialect", b"dialect", "failures", b"failures", "in_flight", b"in_flight", "last_error", b"last_error", "latency_ms", b"latency_ms", "listing_error", b"listing_error", "name", b"name", "queued", b"queued"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ms: _TypeAlias = typing.Literal["latency_ms"]  # noqa: Y015
     _WhichOneofArgType__latency_ms: _TypeAlias = typing.Literal["_latency_ms", b"_latency_ms"]  # noqa: Y015
