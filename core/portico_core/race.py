@@ -105,6 +105,8 @@ class Race(Generic[M, T]):
     def _ended(self, task: asyncio.Task[T | None]) -> bool:
         """Look at an attempt that is over; tell whether the race is."""
         attempt = self._tasks.pop(task)
+        if attempt.left:
+            return False
         result = task.result()
         if result is not None:
             self.result = result
