@@ -11,7 +11,15 @@ from portico.client.assemble import assemble
 from portico.client.errors import api_error
 from portico.client.messages import chat_request, embed_request, text_request
 from portico.client.options import CallOptions, credentials, defaults
-from portico.client.streams import C, Received, Response, StreamClosedError, chat_text, completion_text
+from portico.client.streams import (
+    C,
+    OnEvent,
+    Received,
+    Response,
+    StreamClosedError,
+    chat_text,
+    completion_text,
+)
 from portico.errors import GatewayError
 from portico.gateway import CallContext
 from portico.remote import RemoteGateway, options_for
@@ -105,15 +113,20 @@ class AsyncClient:
         messages: str | Sequence[ChatMessage] | None = None,
         *,
         params: ChatCompletionParams | None = None,
+        on_event: OnEvent | None = None,
+        restart: bool = False,
         **options: Unpack[CallOptions],
     ) -> "AsyncChatStream":
         """Answer a chat chunk by chunk; arguments as in ``chat``.
 
         The request leaves when the stream is first read, and failures show then; its time runs from here.
+        ``on_event`` and ``restart`` as in ``Client.stream``.
         """
         context, headers = self._defaults.prepare(**options)
         request = chat_request(StreamRequest, model, messages, params, headers)
-        return AsyncChatStream(self._gateway.stream(request, context), context, StreamResponse())
+        request.events, request.restart = on_event is not None, restart
+        responses = self._gateway.stream(request, context)
+        return AsyncChatStream(responses, context, StreamResponse(), on_event)
 
     async def complete(
         self,
@@ -179,9 +192,13 @@ class _Stream(Received[C]):
     """Iterates over chunks. Leave its ``async with`` block, or close it, to stop the backend early."""
 
     def __init__(
-        self, responses: AsyncGenerator[Response[C], None], context: CallContext, whole: Response[C]
+        self,
+        responses: AsyncGenerator[Response[C], None],
+        context: CallContext,
+        whole: Response[C],
+        on_event: OnEvent | None = None,
     ) -> None:
-        super().__init__(context, whole)
+        super().__init__(context, whole, on_event)
         self._responses = responses
         # A generator that was broken off ends as one that was read out does: remember which it was.
         self._ended = False

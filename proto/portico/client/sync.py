@@ -10,7 +10,15 @@ from portico.client.assemble import assemble
 from portico.client.errors import api_error
 from portico.client.messages import chat_request, embed_request, text_request
 from portico.client.options import CallOptions, credentials, defaults
-from portico.client.streams import C, Received, Response, StreamClosedError, chat_text, completion_text
+from portico.client.streams import (
+    C,
+    OnEvent,
+    Received,
+    Response,
+    StreamClosedError,
+    chat_text,
+    completion_text,
+)
 from portico.gateway import CallContext
 from portico.remote import error_of, metadata_of, options_for, receipt_in
 from portico.v1.chat_pb2 import ChatCompletionParams
@@ -108,12 +116,21 @@ class Client:
         messages: str | Sequence[ChatMessage] | None = None,
         *,
         params: ChatCompletionParams | None = None,
+        on_event: OnEvent | None = None,
+        restart: bool = False,
         **options: Unpack[CallOptions],
     ) -> "ChatStream":
-        """Answer a chat chunk by chunk; arguments as in ``chat``. Failures show when it is read."""
+        """Answer a chat chunk by chunk; arguments as in ``chat``. Failures show when it is read.
+
+        ``on_event`` is called with what becomes of the attempts, before the chunks that come after it.
+        ``restart``: where a backend breaks off another may start over. Chunks that were read before the
+        event RESTARTED are to be thrown away; ``answer`` does that itself.
+        """
         context, headers = self._defaults.prepare(**options)
         request = chat_request(StreamRequest, model, messages, params, headers)
-        return ChatStream(_begin(self._stub.Stream, request, context), context, StreamResponse())
+        request.events, request.restart = on_event is not None, restart
+        responses = _begin(self._stub.Stream, request, context)
+        return ChatStream(responses, context, StreamResponse(), on_event)
 
     def complete(
         self,
@@ -176,8 +193,14 @@ class Client:
 class _Stream(Received[C]):
     """Iterates over chunks. Leave its ``with`` block, or close it, to stop the backend early."""
 
-    def __init__(self, call: "_CallIterator[Any]", context: CallContext, whole: Response[C]) -> None:
-        super().__init__(context, whole)
+    def __init__(
+        self,
+        call: "_CallIterator[Any]",
+        context: CallContext,
+        whole: Response[C],
+        on_event: OnEvent | None = None,
+    ) -> None:
+        super().__init__(context, whole, on_event)
         self._call = call
         self._closed = False
 
