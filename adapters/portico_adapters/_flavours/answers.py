@@ -126,7 +126,7 @@ def _usage_elsewhere(answer: Any) -> Usage | None:
                 usage = parse_usage(_MEMBERS.decode(choice.extra_json)["usage"])
                 _put(choice, "usage", None)
                 return usage
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         # Another member has the name inside, or the value is no object.
         return None
     return None
@@ -135,8 +135,8 @@ def _usage_elsewhere(answer: Any) -> Usage | None:
 def _decoded(extra_json: str) -> dict[str, Any]:
     try:
         return _VALUES.decode(extra_json or "{}")
-    except ValueError:
-        # A surrogate without its other half: what holds one stays as it is.
+    except (ValueError, RecursionError):
+        # A surrogate without its other half, or a depth that nobody means: what has it stays as it is.
         return {}
 
 
@@ -144,7 +144,7 @@ def _put(message: Any, name: str, value: object) -> None:
     """Set a member of ``extra_json``; None takes it out. What cannot be read stays as it is."""
     try:
         extra: dict[str, object] = dict(_MEMBERS.decode(message.extra_json or "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     extra.pop(name, None)
     if value is not None:

@@ -21,9 +21,9 @@ def said_in(parts: object) -> Said | None:
     """Return what a list of parts says; None where it is none, or has parts of other types."""
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         return None
-    by_type: dict[object, list[_Part]] = {}
+    by_type: dict[str, list[_Part]] = {}
     for part in parts:
-        by_type.setdefault(part.get("type"), []).append(part)
+        by_type.setdefault(str(part.get("type")), []).append(part)
     texts, thoughts = by_type.pop("text", []), by_type.pop("thinking", [])
     references = by_type.pop("reference", [])
     if by_type:

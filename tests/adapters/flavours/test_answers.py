@@ -1,5 +1,6 @@
 """What callers read of answers in each provider's own spelling, unstreamed and streamed."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -188,3 +189,21 @@ def test_whatever_stands_in_these_places_is_read(
     ChunkRenderer(include_usage=True).render(into)
     whole = {"choices": [{"index": 0, "message": {"content": content}}], "usage": usage, "x_groq": x_groq}
     settle_completion(parse_completion(json.dumps(whole).encode()))
+
+
+def test_half_a_character_is_carried() -> None:
+    """As servers send it that cut an emoji in two."""
+    into = StreamResponse()
+    content = r'[{"type":"text","text":"\ud83d"}]'
+    chunk = f'{{"choices":[{{"index":0,"delta":{{"content":{content}}}}}]}}'
+    assert ChunkParser(settle_chunk).parse(chunk.encode(), into)
+    assert into.chunks[0].choices[0].delta.extra_json == f'{{"content":{content}}}'
+
+
+@pytest.mark.parametrize("depth", [500, 5000])
+def test_what_is_nested_deep_is_carried_or_refused(depth: int) -> None:
+    """In the one way that parsers refuse things."""
+    content = "[" * depth + "]" * depth
+    chunk = f'{{"choices":[{{"index":0,"delta":{{"content":{content}}}}}],"x_groq":{content}}}'
+    with contextlib.suppress(ValueError):
+        assert ChunkParser(settle_chunk).parse(chunk.encode(), StreamResponse())
