@@ -1,7 +1,6 @@
 """Calls of one backend over HTTP, as every dialect makes them: what differs is handed in."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeVar
 
 from portico.adapter import Limits, Upstream
@@ -78,24 +77,40 @@ class UpstreamClient:
         headers: Mapping[str, str] = _NOTHING,
     ) -> AsyncGenerator[R, None]:
         """Yield what each read of a streamed answer brings, until it is whole or the backend ends it."""
-        async with (
-            await self._post(path, call, body, headers) as answer,
-            aclosing(_messages(answer, translator)) as messages,
-        ):
+        async with await self._post(path, call, body, headers) as answer:
             picked = answer.picked(*self._for_callers)
-            async for message in messages:
-                if picked:
-                    message.headers.extend(picked)
-                    picked = []
+            async for data in answer:
+                for message in translator.feed(data):
+                    if picked:
+                        message.headers.extend(picked)
+                        picked = []
+                    yield message
+                if translator.done:
+                    await answer.finish()
+                    return
+            for message in translator.close():
+                message.headers.extend(picked)
+                picked = []
                 yield message
 
     async def get(
         self, path: str, callers: Sequence[Header] = (), headers: Mapping[str, str] = _NOTHING
     ) -> bytes:
         """Return the body of a GET. ``callers``: the headers of the caller who asks, if there is one."""
+        body, _ = await self.fetch(path, callers, headers)
+        return body
+
+    async def fetch(
+        self,
+        path: str,
+        callers: Sequence[Header] = (),
+        headers: Mapping[str, str] = _NOTHING,
+        picked: Sequence[str] = (),
+    ) -> tuple[bytes, Sequence[Header]]:
+        """Return the body of a GET, and those headers of the answer that begin like one of ``picked``."""
         sent = {"accept": "application/json", **self._settings.passed(callers), **headers}
         async with await self._send("GET", path, sent, b"") as answer:
-            return await answer.read()
+            return await answer.read(), answer.picked(*picked)
 
     async def aclose(self) -> None:
         """Close the idle connections."""
@@ -124,14 +139,3 @@ class UpstreamClient:
                 detail = f"status {answer.status}"
                 raise upstream_failed("The backend redirects, which the gateway does not follow.", detail)
             raise self._error_of(answer.status, await answer.read_error(), answer.headers)
-
-
-async def _messages(answer: Answer, translator: StreamTranslator[R]) -> AsyncGenerator[R, None]:
-    async for data in answer:
-        for message in translator.feed(data):
-            yield message
-        if translator.done:
-            await answer.finish()
-            return
-    for message in translator.close():
-        yield message

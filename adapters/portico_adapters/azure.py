@@ -4,7 +4,7 @@ Microsoft's reference, "Azure OpenAI in Foundry Models REST API": the classic su
 in the path and asks for an api-version; the v1 surface is OpenAI's own below /openai/v1.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
@@ -14,7 +14,6 @@ from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import ChatResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
-from portico_adapters._http import Answer
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
 
 
@@ -65,19 +64,9 @@ class AzureAdapter(OpenAIAdapter):
             return f"/openai/deployments/{quote(model, safe='')}{endpoint}{query}"
         return f"/openai/v1{endpoint}{query}"
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        alive: Callable[[], None] = lambda: None,
-        answered: Callable[[str], None] = lambda _: None,
-    ) -> Answer:
-        try:
-            return await super()._send(method, path, headers, body, alive, answered)
-        except GatewayError as error:
-            if error.code == "DeploymentNotFound":
-                # To the caller the deployment is the model: OpenAI's code is what clients look for.
-                error.code, error.param = "model_not_found", "model"
-            raise
+    def _error_of(self, status: int, body: bytes, headers: Sequence[Header]) -> GatewayError:
+        error = super()._error_of(status, body, headers)
+        if error.code == "DeploymentNotFound":
+            # To the caller the deployment is the model: OpenAI's code is what clients look for.
+            error.code, error.param = "model_not_found", "model"
+        return error

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, TypeVar
 
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, P, Upstream, UpstreamCall
 from portico.config import Url
-from portico.errors import upstream_failed
+from portico.errors import GatewayError, upstream_failed
 from portico.openai.chunks import ChunkParser, TextChunkParser
 from portico.openai.errors import error_in, parse_error
 from portico.openai.models import parse_models
@@ -30,14 +30,11 @@ from portico_adapters._flavours import FLAVOURS, flavour_of
 from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
 from portico_adapters._flavours.request import params_for
 from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
-from portico_adapters._http import Answer, HttpClient
-from portico_adapters._passing import PassingSettings, beside, sendable
+from portico_adapters._passing import PassingSettings, sendable
+from portico_adapters._upstream import UpstreamClient
 from portico_adapters._whole_answer import chat_chunks, text_chunks
 
 T = TypeVar("T")
-
-# The backend's headers that concern the caller, by their beginnings.
-_FOR_CALLERS: Final = ("x-ratelimit-", "retry-after")
 
 # What says where a body ends and what it is: another value would break every request.
 _FRAMING: Final = frozenset(
@@ -100,11 +97,9 @@ class OpenAIAdapter:
     Settings: ClassVar[type[OpenAISettings]] = OpenAISettings
 
     def __init__(self, _name: str, settings: OpenAISettings, limits: Limits) -> None:
-        headers = {"user-agent": settings.agent}
-        if settings.api_key:
-            headers |= self._key_header(settings.api_key.reveal())
+        headers = dict(self._key_header(settings.api_key.reveal())) if settings.api_key else {}
         headers |= {name.lower(): value.reveal() for name, value in settings.headers.items()}
-        self._http = HttpClient(settings.base, headers, limits)
+        self._client = UpstreamClient(settings.base, settings, limits, self._error_of, headers=headers)
         self._flavour = flavour_of(settings.flavour, settings.base)
         self._limits = limits
         self._settings = settings
@@ -142,57 +137,32 @@ class OpenAIAdapter:
         return EmbedResponse(embeddings=_read(parse, answered), headers=headers)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
-        sent = {"accept": "application/json", **self._onward(headers)}
-        async with await self._send("GET", "/models", sent) as answer:
-            models = _read(parse_models, await answer.read())
-            gateways = bool(answer.picked(HOPS_HEADER))
+        body, hops = await self._client.fetch("/models", headers, self._hops(headers), (HOPS_HEADER,))
+        models, gateways = _read(parse_models, body), bool(hops)
         return [with_abilities(model) for model in models if not gateways or one_hop_on(model)]
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._client.aclose()
 
     async def _answer(self, endpoint: str, call: Upstream[P], body: bytes) -> tuple[bytes, Sequence[Header]]:
         """Return the body of an unstreamed answer, and the headers that concern the caller."""
-        async with await self._post(endpoint, call, body, accept="application/json") as answer:
-            answered = await answer.read()
-            error = error_in(answered)
-            if error is not None:
-                raise error
-            return answered, answer.picked(*_FOR_CALLERS)
+        path, hops = self._path(endpoint, call.model), self._hops(call.headers)
+        answered, headers = await self._client.answer(path, call, body, hops)
+        error = error_in(answered)
+        if error is not None:
+            raise error
+        return answered, headers
 
-    async def _stream(
+    def _stream(
         self, endpoint: str, call: Upstream[P], body: bytes, chunks: ChunkStream[R]
     ) -> AsyncGenerator[R, None]:
-        async with await self._post(endpoint, call, body, accept="text/event-stream") as answer:
-            headers = answer.picked(*_FOR_CALLERS)
-            async for data in answer:
-                for message in chunks.feed(data):
-                    if headers:
-                        message.headers.extend(headers)
-                        headers = []
-                    yield message
-                if chunks.done:
-                    await answer.finish()
-                    return
-            for message in chunks.close():
-                message.headers.extend(headers)
-                headers = []
-                yield message
+        headers = {"accept": "text/event-stream", **self._hops(call.headers)}
+        return self._client.stream(self._path(endpoint, call.model), call, body, chunks, headers)
 
-    async def _post(self, endpoint: str, call: Upstream[P], body: bytes, *, accept: str) -> Answer:
-        headers = {
-            "accept": accept,
-            "content-type": "application/json",
-            **self._onward(call.headers),
-            **beside(call),
-        }
-        return await self._send(
-            "POST", self._path(endpoint, call.model), headers, body, call.alive, call.answered
-        )
-
-    def _onward(self, headers: Sequence[Header]) -> dict[str, str]:
-        """Return the headers that a request owes to the caller's; raise where it goes in a circle."""
-        return {**self._settings.passed(headers), HOPS_HEADER: onward(headers)}
+    @staticmethod
+    def _hops(headers: Sequence[Header]) -> Mapping[str, str]:
+        """Return the header that counts gateways; raise where a request goes in a circle."""
+        return {HOPS_HEADER: onward(headers)}
 
     @staticmethod
     def _key_header(key: str) -> Mapping[str, str]:
@@ -203,30 +173,9 @@ class OpenAIAdapter:
         """Return where an endpoint is found, from the base URL on."""
         return endpoint
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        alive: Callable[[], None] = lambda: None,
-        answered: Callable[[str], None] = lambda _: None,
-    ) -> Answer:
-        """Return an answer of success; raise for any other."""
-        answer = await self._http.send(method, path, headers, body, alive=alive, answered=answered)
-        if 200 <= answer.status < 300:
-            return answer
-        async with answer:
-            if answer.status < 400:
-                raise upstream_failed(
-                    "The backend redirects, which the gateway does not follow.", f"status {answer.status}"
-                )
-            raise parse_error(
-                answer.status,
-                await answer.read_error(),
-                answer.headers,
-                callers_key=self._settings.callers_key,
-            )
+    def _error_of(self, status: int, body: bytes, headers: Sequence[Header]) -> GatewayError:
+        """Return the error that an answer of 400 or above is."""
+        return parse_error(status, body, headers, callers_key=self._settings.callers_key)
 
 
 def _read(parse: Callable[[bytes], T], body: bytes) -> T:
