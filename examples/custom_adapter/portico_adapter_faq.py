@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from portico.adapter import Limits, UpstreamCall
-from portico.errors import invalid_request, unknown_model
-from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChatCompletionParams, ResponseFormat
+from portico.errors import unknown_model, unsupported
+from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ResponseFormat
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
 from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
@@ -29,7 +29,7 @@ from portico.v1.usage_pb2 import Usage
 
 MODEL: Final = "answers"
 
-#: What rules cannot do. It is refused by name: a caller must not believe that it was honoured.
+#: What rules cannot do. It is refused by name, unless the model's configuration leaves such things out.
 _REFUSED: Final = ("tools", "functions", "response_format", "audio", "logprobs")
 _PLAIN_TEXT: Final = ResponseFormat(type="text")
 
@@ -89,9 +89,9 @@ class FaqAdapter:
 
     def _complete(self, call: UpstreamCall) -> ChatCompletion:
         if call.model != MODEL:
-            raise unknown_model(call.model)
-        _refuse_what_rules_cannot_do(call.params)
-        question = _question(call.params)
+            raise unknown_model(call.params.model or call.model)
+        _check(call)
+        question = _question(call)
         text = next((text for pattern, text in self._rules if pattern.search(question)), self._otherwise)
         for stop in filter(None, call.params.stop):
             text = text.partition(stop)[0]
@@ -113,22 +113,24 @@ class FaqAdapter:
         )
 
 
-def _refuse_what_rules_cannot_do(params: ChatCompletionParams) -> None:
-    asked = {field.name: value for field, value in params.ListFields()}
+def _check(call: UpstreamCall) -> None:
+    """Refuse what rules cannot do, or leave it out where the model's configuration says so."""
+    asked = {field.name: value for field, value in call.params.ListFields()}
     for name in _REFUSED:
         if asked.get(name) and asked[name] != _PLAIN_TEXT:
-            raise invalid_request(f"This model cannot do what `{name}` asks for.", name)
-    if params.n > 1:
-        raise invalid_request("This model gives one answer.", "n")
+            call.unsupported(name, name)
+    if call.params.n > 1:
+        call.unsupported("several answers", "n")
 
 
-def _question(params: ChatCompletionParams) -> str:
+def _question(call: UpstreamCall) -> str:
     """Return the text of the last message."""
+    params = call.params
     index, message = len(params.messages) - 1, params.messages[-1]
     for place, part in enumerate(message.content_parts):
         if part.type != "text":
             param = f"messages[{index}].content[{place}]"
-            raise invalid_request(f"This model reads text, not {part.type}.", param)
+            raise unsupported(f"parts of type {part.type}", param, call.backend)
     return message.content + " ".join(part.text for part in message.content_parts)
 
 

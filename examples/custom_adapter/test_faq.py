@@ -1,6 +1,7 @@
 """The FAQ adapter: Portico's contract suite, and what is special here."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,12 @@ def test_what_rules_cannot_do_is_refused_by_name(params: dict[str, Any], name: s
     with pytest.raises(GatewayError) as refused:
         _ask(_call(**params))
     assert (refused.value.http_status, refused.value.param) == (400, name)
+
+
+def test_what_rules_cannot_do_is_left_out_where_the_model_says_so() -> None:
+    lenient = replace(_call(logprobs=True, n=2), drop_unsupported=True)
+    assert _ask(lenient).message.content == RULES["refund"]
+    assert lenient.dropped == ["logprobs", "n"]
 
 
 def test_an_image_is_refused_where_it_stands() -> None:

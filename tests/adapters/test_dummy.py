@@ -1,6 +1,7 @@
 """The dummy backend honours what a text can honour, and refuses the rest by name."""
 
 import asyncio
+import dataclasses
 import json
 from typing import Any
 
@@ -128,6 +129,22 @@ async def test_what_it_cannot_do_is_refused_by_name(param: str, members: dict[st
         assert (error.error_class, error.http_status, error.param) == (ErrorClass.CALLER, 400, param)
 
 
+@pytest.mark.parametrize("param", ["tools", "response_format", "logprobs"])
+async def test_what_it_cannot_do_is_left_out_where_the_model_says_so(param: str) -> None:
+    """And is named, so that the caller is told."""
+    lenient = dataclasses.replace(call(**REFUSED[param]), drop_unsupported=True)
+    answer = await dummy().chat(lenient)
+    assert answer.completion.choices[0].message.content == "One, two; three!"
+    assert lenient.dropped == [param]
+
+
+async def test_an_image_is_refused_even_so() -> None:
+    """The answer would be one to another question."""
+    lenient = dataclasses.replace(call(**REFUSED["messages[0].content[1]"]), drop_unsupported=True)
+    with pytest.raises(GatewayError):
+        await dummy().chat(lenient)
+
+
 async def test_a_wish_for_plain_text_is_no_wish() -> None:
     """What says the default is taken."""
     members: dict[str, Any] = {"response_format": {"type": "text"}, "modalities": ["text"], "logprobs": False}
@@ -135,10 +152,11 @@ async def test_a_wish_for_plain_text_is_no_wish() -> None:
 
 
 async def test_another_model_is_unknown() -> None:
-    """404."""
+    """404, under the name that was asked for."""
     with pytest.raises(GatewayError) as caught:
         await dummy().chat(call("echo-2"))
     assert (caught.value.http_status, caught.value.code) == (404, "model_not_found")
+    assert "dummy/echo-2" in str(caught.value)
 
 
 async def test_a_pace_is_kept_and_a_waiting_call_can_be_cancelled() -> None:

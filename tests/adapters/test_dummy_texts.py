@@ -1,5 +1,6 @@
 """Text completions and embeddings of the dummy backend."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -88,6 +89,13 @@ async def test_what_it_cannot_do_is_refused_by_name(body: str, param: str) -> No
     assert (refused.value.http_status, refused.value.param) == (400, param)
 
 
+async def test_a_suffix_is_left_out_where_the_model_says_so() -> None:
+    """And is named."""
+    lenient = dataclasses.replace(asked('"prompt":"a","suffix":"b"'), drop_unsupported=True)
+    assert (await adapter().complete(lenient)).completion.choices[0].text == "a"
+    assert lenient.dropped == ["suffix"]
+
+
 async def test_embeddings_are_the_same_every_time_and_near_for_common_words() -> None:
     """Of length 1, one per text; these numbers hold on every machine."""
     answer = await adapter().embed(embedded('"input":["the red boat","the red ship","","quiet"]'))
@@ -105,7 +113,11 @@ async def test_dimensions_are_kept() -> None:
     """Within bounds."""
     answer = await adapter().embed(embedded('"input":"a","dimensions":3'))
     assert len(answer.embeddings.data[0].doubles.values) == 3
-    for body, param in {'"input":"a","dimensions":0': "dimensions", '"input":[1]': "input"}.items():
+    for body, param in {
+        '"input":"a","dimensions":0': "dimensions",
+        '"input":"a","encoding_format":"zip"': "encoding_format",
+        '"input":[1]': "input",
+    }.items():
         with pytest.raises(GatewayError) as refused:
             await adapter().embed(embedded(body))
         assert (refused.value.http_status, refused.value.param) == (400, param)

@@ -1,33 +1,15 @@
 """examples/embedded and the programs of docs/library.md run."""
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.pages import ROOT, programs, run
+
 SCRIPT = ROOT / "examples/embedded/answer_all.py"
-PAGE = (ROOT / "docs/library.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+PROGRAMS = programs("docs/library.md")
 
 CONFIG = "backends: {dummy: {dialect: dummy}}\nmodels: {gpt-4: dummy/echo-1}\n"
-
-
-def run(
-    *command: str, cwd: Path, said: str = "", env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (sys.executable, "-W", "error", *command),
-        cwd=cwd,
-        input=said,
-        env={"PATH": "", **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture

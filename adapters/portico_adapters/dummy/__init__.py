@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, UpstreamCall
-from portico.errors import invalid_request
+from portico.errors import unsupported
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChatCompletionParams
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
 from portico.v1.completions_pb2 import TextCompletion
@@ -37,7 +37,7 @@ from portico_adapters.dummy.words import ECHO, STORY, Answer, answers, tokens
 #: Unix seconds; the models were made with the gateway's first version.
 _CREATED: Final = 1_795_219_200
 
-# What a text can neither hear nor obey. Each is refused under its own name.
+# What a text can neither hear nor obey. Each is refused or left out under its own name.
 _REFUSED: Final = (
     *("tools", "tool_choice", "functions", "function_call", "modalities", "audio", "prediction"),
     *("logprobs", "top_logprobs", "web_search_options"),
@@ -154,24 +154,25 @@ def _fingerprint(headers: Sequence[Header]) -> str:
 
 def _answers(call: UpstreamCall) -> list[Answer]:
     """Return one answer for each that is asked for; raise GatewayError for what cannot be answered."""
-    _refuse(call.params)
+    _check(call)
     return answers(call.model, _last_user_text(call.params), call.params)
 
 
-def _refuse(params: ChatCompletionParams) -> None:
+def _check(call: UpstreamCall) -> None:
+    """Leave out or refuse what cannot be obeyed, as the configuration has it; refuse what is no text."""
+    params = call.params
     given = {field.name for field, _ in params.ListFields()}
     for name in _REFUSED:
         # `false`, `0` and a wish for text alone ask for nothing.
         if name in given and (value := getattr(params, name)) and value != ["text"]:
-            raise invalid_request(f"The dummy backend does not support {name}.", name)
+            call.unsupported(name, name)
     if params.response_format.type not in ("", "text"):
-        kind = params.response_format.type
-        raise invalid_request(f"The dummy backend does not support {kind}.", "response_format")
+        call.unsupported(f"a response_format of {params.response_format.type}", "response_format")
     for index, message in enumerate(params.messages):
         for number, part in enumerate(message.content_parts):
             if part.type != "text":
                 where = f"messages[{index}].content[{number}]"
-                raise invalid_request(f"The dummy backend reads text, not {part.type}.", where)
+                raise unsupported(f"parts of type {part.type}", where, call.backend)
 
 
 def _text(message: ChatMessage) -> str:

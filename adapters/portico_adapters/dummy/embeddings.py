@@ -18,16 +18,22 @@ from portico_adapters.dummy.words import ECHO, STORY, tokens
 
 _DIMENSIONS: Final = 64
 _MOST: Final = 4096
+#: What a caller may ask for; whoever renders the answer obeys it.
+_ENCODINGS: Final = ("", "float", "base64")
 
 
 def embeddings(call: EmbeddingCall) -> EmbeddingList:
     """Return one vector per text; raise GatewayError for what cannot be embedded."""
     params = call.params
     if call.model not in (ECHO, STORY):
-        raise unknown_model(call.model)
+        raise unknown_model(params.model or call.model)
     dimensions = params.dimensions if params.HasField("dimensions") else _DIMENSIONS
     if not 1 <= dimensions <= _MOST:
         raise invalid_request(f"dimensions is {dimensions}; it must be between 1 and {_MOST}.", "dimensions")
+    if params.encoding_format not in _ENCODINGS:
+        raise invalid_request(
+            f"encoding_format is {params.encoding_format}; it must be float or base64.", "encoding_format"
+        )
     texts = texts_of(params.input, "input")
     count = sum(len(tokens(text)) for text in texts)
     return EmbeddingList(

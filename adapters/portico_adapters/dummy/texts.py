@@ -28,7 +28,7 @@ def text_answers(call: CompletionCall) -> list[Answer]:
     params = call.params
     for field, value in params.ListFields():
         if value not in _REFUSED.get(field.name, (value,)):
-            raise invalid_request(f"The dummy backend does not support {field.name}.", field.name)
+            call.unsupported(field.name, field.name)
     told = []
     for prompt in texts_of(params.prompt, "prompt"):
         for answer in answers(call.model, prompt, params):

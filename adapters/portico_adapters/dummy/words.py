@@ -60,7 +60,7 @@ def answers(model: str, prompt: str, params: Params) -> list[Answer]:
     if model == STORY:
         first = params.seed if params.HasField("seed") else 0
         return [_cut(_STORIES[(first + index) % len(_STORIES)], params) for index in range(_count(params))]
-    raise unknown_model(model)
+    raise unknown_model(params.model or model)
 
 
 def _count(params: Params) -> int:
