@@ -99,7 +99,7 @@ async def test_a_deadline_ends_a_call_at_both_ends() -> None:
         started = time.monotonic()
         with pytest.raises(GatewayError) as unary:
             await there.gateway.chat(ask(), CallContext("", deadline=started + 0.3))
-        assert 0.3 <= time.monotonic() - started < 3
+        assert 0.29 <= time.monotonic() - started < 3  # timers may fire a tick early
         stream = there.gateway.stream(ask_stream(), CallContext("", deadline=time.monotonic() + 0.3))
         await anext(stream)
         with pytest.raises(GatewayError) as streamed:
