@@ -56,8 +56,11 @@ def document(environ: Mapping[str, str]) -> Node | None:
 
 
 def keys(environ: Mapping[str, str]) -> list[Secret]:
-    """Return the keys that callers may show: API_KEYS, and API_KEY_SECRET with ENABLE_AUTH."""
-    listed = _listed(environ, "API_KEYS")
+    """Return the keys that callers may show: API_KEYS, and API_KEY_SECRET with ENABLE_AUTH.
+
+    Raises ConfigError for a list without a key.
+    """
+    listed = _listed(environ, "API_KEYS", "key")
     secret = given(environ, "API_KEY_SECRET")
     if secret and _auth_enabled(environ):
         listed.append(secret)
@@ -77,12 +80,20 @@ def _auth_enabled(environ: Mapping[str, str]) -> bool:
 
 
 def allowed_models(environ: Mapping[str, str]) -> list[str] | None:
-    """Return the names that callers may ask for. None: the environment restricts nothing."""
-    return _listed(environ, "ALLOWED_MODELS") or None
+    """Return the names that callers may ask for. None: the environment restricts nothing.
+
+    Raises ConfigError for a list without a name.
+    """
+    return _listed(environ, "ALLOWED_MODELS", "model") or None
 
 
-def _listed(environ: Mapping[str, str], name: str) -> list[str]:
-    return [each.strip() for each in environ.get(name, "").split(",") if each.strip()]
+def _listed(environ: Mapping[str, str], name: str, of: str) -> list[str]:
+    text = given(environ, name)
+    listed = [each.strip() for each in text.split(",") if each.strip()]
+    if text and not listed:
+        # Whoever set it meant to shut a door that would stay open.
+        raise ConfigError(f"{name}: names no {of}. Write one, or unset it.")
+    return listed
 
 
 def _single_variables(environ: Mapping[str, str], made: "_Document") -> None:

@@ -18,7 +18,12 @@ def keys_of(node: Node | None, environ: Mapping[str, str]) -> tuple[Key, ...]:
     if node is not None and node.is_list:
         named = [(f"key-{number}", value(Secret, each)) for number, each in enumerate(node.items(), 1)]
     elif node is not None:
+        if not node.is_mapping and not node.absent:
+            raise node.error(f"expected a list or a mapping (name: key), found {node.found}")
         named = [(name, value(Secret, each)) for name, each in node.members().items()]
+    if node is not None and not named:
+        # Whoever wrote it meant to shut the door, which would stay open.
+        raise node.error("names no key", "Add one, or leave `keys` out.")
     named += [(f"env-key-{number}", key) for number, key in enumerate(environment.keys(environ), 1)]
     for name, key in named:
         if not _KEY.fullmatch(key.reveal()):
