@@ -1,6 +1,7 @@
 """The clients' connections: what Tornado's server leaves to its users.
 
 - A client that stops reading is dropped; Tornado alone would keep its answer in memory for ever.
+- Headers have a time to arrive in, and an idle connection another; Tornado alone has one limit for both.
 - An answer that comes before the request is whole (too large, malformed) arrives: closing a socket
   with unread data in it makes TCP throw the answer away, so the rest is read and dropped for a while.
 - What Tornado refuses by itself gets a body in OpenAI's form.
@@ -12,7 +13,7 @@ import contextlib
 import http
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
@@ -36,14 +37,21 @@ class Server(HTTPServer):
     """Tornado's HTTP server over ``ClientStream``."""
 
     client_timeout: float
+    idle: float
     refused: Callable[[GatewayError], None]
     lingering: set[asyncio.Task[None]]
 
     def initialize(  # type: ignore[override]
-        self, *args: Any, client_timeout: float, refused: Callable[[GatewayError], None], **kwargs: Any
+        self,
+        *args: Any,
+        client_timeout: float,
+        idle: float,
+        refused: Callable[[GatewayError], None],
+        **kwargs: Any,
     ) -> None:
-        """Take Tornado's arguments, ``client_timeout`` in seconds, and whom to tell of what is no request."""
+        """Take Tornado's arguments, two limits in seconds, and whom to tell of what is no request."""
         super().initialize(*args, **kwargs)
+        self.idle = idle
         self.client_timeout = client_timeout
         self.refused = refused
         self.lingering = set()
@@ -54,6 +62,7 @@ class Server(HTTPServer):
         client = ClientStream(
             stream.socket,
             self.client_timeout,
+            self.idle,
             self.refused,
             self.lingering,
             max_buffer_size=self.max_buffer_size,
@@ -70,12 +79,17 @@ class Server(HTTPServer):
 
 
 class ClientStream(IOStream):
-    """The socket of one client."""
+    """The socket of one client.
+
+    ``patience``: seconds for the headers of a request, counted from their first byte, on a new connection
+    from its beginning; and for which a client may take nothing. ``idle``: seconds between two requests.
+    """
 
     def __init__(
         self,
         sock: socket.socket,
         patience: float,
+        idle: float,
         refused: Callable[[GatewayError], None],
         lingering: set[asyncio.Task[None]],
         **options: Any,
@@ -87,11 +101,55 @@ class ClientStream(IOStream):
         self._lingering = lingering
         self._refused = refused
         self._patience = patience
+        self._idle = idle
+        #: Whether headers have come on this connection, and whether the next ones have begun to.
+        self._kept = False
+        self._begun = False
+        self._head: asyncio.TimerHandle | None = None
         self._sent = 0
         self._watch: asyncio.TimerHandle | None = None
 
     def set_nodelay(self, value: bool) -> None:
         """Do nothing: Tornado would switch it off after every request."""
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read the headers of a request, for which alone Tornado uses this, while their time lasts."""
+        self._begun = False
+        self._limit_head(self._idle if self._kept else self._patience)
+        future = super().read_until_regex(regex, max_bytes)
+        if isinstance(future, asyncio.Future) and not future.done():
+            # The first of its callbacks: it runs before whoever awaits the headers reads on.
+            future.add_done_callback(lambda _: self._head_came())
+        else:
+            self._head_came()
+        return future
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read from the socket, and note the first byte of a request."""
+        count = super().read_from_fd(buf)
+        if count and self._head is not None and not self._begun:
+            self._begun = True
+            if self._kept:
+                self._limit_head(self._patience)
+        return count
+
+    def _limit_head(self, seconds: float) -> None:
+        if self._head is not None:
+            self._head.cancel()
+        self._head = asyncio.get_running_loop().call_later(seconds, self._head_late)
+
+    def _head_came(self) -> None:
+        self._kept = True
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _head_late(self) -> None:
+        self._head = None
+        if self._begun and not self.closed():
+            with contextlib.suppress(OSError):
+                self.socket.send(self._refusal(headers.headers_too_slow()))
+        self.close()
 
     def write(self, data: bytes | memoryview) -> "asyncio.Future[None]":
         """Write, and watch that the client takes what its socket's buffer could not."""
@@ -150,6 +208,8 @@ class ClientStream(IOStream):
 
     def close_fd(self) -> None:
         """Close the socket, or let it linger."""
+        if self._head is not None:
+            self._head.cancel()
         if self._watch is not None:
             self._watch.cancel()
         if not self.linger:

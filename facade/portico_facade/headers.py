@@ -78,6 +78,12 @@ def headers_too_large() -> GatewayError:
     return GatewayError(ErrorClass.CALLER, 431, message, INVALID_REQUEST, "headers_too_large")
 
 
+def headers_too_slow() -> GatewayError:
+    """408."""
+    message = "The request's headers did not arrive in time."
+    return GatewayError(ErrorClass.CALLER, 408, message, INVALID_REQUEST, "request_timeout")
+
+
 def request_id(headers: HTTPHeaders) -> str:
     """Return the caller's x-request-id, or a new one where it sent none that fits a log line."""
     sent = headers.get("X-Request-Id")

@@ -21,8 +21,8 @@ _log: Final = logging.getLogger("portico.facade")
 # Seconds that requests which were cut have to tell their clients so.
 _LAST_WORDS: Final = 1.0
 
-#: Seconds in which the headers of a request must have come; an idle connection is kept as long. More than
-#: the 60 s of common load balancers, which would otherwise send requests into a closing connection.
+#: Seconds for which an idle connection is kept. More than the 60 s of common load balancers, which would
+#: otherwise send requests into a closing connection.
 IDLE: Final = 75.0
 
 _HEAD_BYTES: Final = 64 * 1024
@@ -75,9 +75,9 @@ def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:
     return Server(
         app,
         client_timeout=app.facade.settings.client_timeout,
+        idle=idle,
         refused=app.facade.metrics.refused,
         max_header_size=_HEAD_BYTES,
-        idle_connection_timeout=idle,
         # `Upload` sets the limit; Tornado would answer without a body.
         max_body_size=2**62,
     )

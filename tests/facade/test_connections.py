@@ -1,11 +1,12 @@
 """Connections: kept, pipelined, HTTP/1.0, and what is no HTTP at all."""
 
 import asyncio
+import time
 
 import pytest
 
 from portico.testing.gateway import FakeGateway
-from tests.facade.clients import Facade
+from tests.facade.clients import Client, Facade
 from tests.facade.conftest import Start
 from tests.facade.messages import ask
 
@@ -134,12 +135,39 @@ async def test_headers_without_an_end_are_431(portico: Facade) -> None:
         assert await client.closed()
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/chat/completions HTTP/1.1\r\nHost: por"])
-async def test_a_connection_without_a_whole_request_is_closed_in_time(start: Start, sent: bytes) -> None:
-    """Idle, or with headers that do not end."""
-    async with start(idle=0.1) as portico, portico.connect() as client:
+async def test_a_new_connection_without_a_byte_is_closed_in_time(start: Start) -> None:
+    """Nobody asked for anything, so nothing is said."""
+    async with start(client_timeout=0.1) as portico, portico.connect() as client:
+        assert await client.reader.read() == b""
+
+
+async def test_an_idle_connection_is_kept_for_its_own_time(start: Start) -> None:
+    """Which is not that of a request."""
+    async with start(client_timeout=0.2, idle=1) as portico, portico.connect() as client:
+        await _once(client)
+        answered = time.monotonic()
+        assert await client.reader.read() == b""
+        assert time.monotonic() - answered > 0.9
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+@pytest.mark.parametrize("sent", [b"P", b"POST /v1/chat/completions HTTP/1.1\r\nHost: por"])
+async def test_headers_that_do_not_end_are_408(start: Start, kept: bool, sent: bytes) -> None:
+    """Within the client's timeout, however long a connection may be idle."""
+    async with start(client_timeout=0.3, idle=3600) as portico, portico.connect() as client:
+        if kept:
+            await _once(client)
         client.writer.write(sent)
+        answer = await client.answer()
+        assert (answer.status, answer.error["code"]) == (408, "request_timeout")
+        assert answer.headers["connection"] == "close"
         assert await client.closed()
+
+
+async def _once(client: Client) -> None:
+    """Ask for something on a connection that is kept."""
+    client.send("GET", "/livez")
+    assert (await client.answer()).status == 200
 
 
 async def test_answers_are_not_cached(portico: Facade) -> None:
