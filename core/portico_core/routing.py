@@ -196,10 +196,18 @@ class Routes:
 
     def public(self, backend: str, model: str) -> str:
         """Return the shortest name, other than one of a route, for what a backend lists."""
-        namespaces = self.namespaces_of.get(backend)
-        if not namespaces:
-            return f"{backend}/{model}"
-        return model if DEFAULT in namespaces else f"{namespaces[0]}/{model}"
+        namespaces = self.namespaces_of.get(backend, ())
+        prefix, slash, _ = model.partition("/")
+        # With a slash a model may look like one of another backend, and would lead there.
+        if DEFAULT in namespaces and not (slash and (prefix in self.namespaces or prefix in self.backends)):
+            return model
+        # A namespace may take some of a backend's models alone.
+        serving = (
+            each
+            for each in namespaces
+            if each != DEFAULT and Candidate(backend, model) in self._of_namespace(each, model)
+        )
+        return f"{next(serving, backend)}/{model}"
 
     @cached_property
     def namespaces_of(self) -> Mapping[str, Sequence[str]]:
