@@ -15,6 +15,7 @@ from portico.openai.models import parse_models
 from portico.openai.requests import render_chat, render_complete, render_embed
 from portico.openai.responses import parse_completion, parse_embeddings, parse_text
 from portico.secret import Secret
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import (
     ChatResponse,
     CompleteResponse,
@@ -26,6 +27,7 @@ from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._abilities import with_abilities
 from portico_adapters._chunk_stream import ChunkStream, R
+from portico_adapters._continuing import begun
 from portico_adapters._flavours import FLAVOURS, flavour_of
 from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
 from portico_adapters._flavours.request import params_for
@@ -50,6 +52,12 @@ _FRAMING: Final = frozenset(
 
 _NO_URL: Final = Url("")
 
+# How a server is asked to continue -> members that it wants for that.
+_CONTINUES: Final[Mapping[str, Mapping[str, bool]]] = {
+    "last_message": {},
+    "continue_final_message": {"continue_final_message": True, "add_generation_prompt": False},
+}
+
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -65,8 +73,14 @@ class OpenAISettings(PassingSettings):
     headers: Mapping[str, Secret] = field(default_factory=dict)
     #: The provider, whose ways are known by ``_flavours``. None: as the URL's host tells.
     flavour: str | None = None
+    #: How the server is asked to go on with an answer that was begun, in a last message of the assistant:
+    #: by that message alone (``last_message``: llama.cpp), or by ``continue_final_message`` too (vLLM,
+    #: SGLang). None: it cannot.
+    continues: str | None = None
 
     def __post_init__(self) -> None:
+        if self.continues not in (None, *_CONTINUES):
+            raise ValueError(f"continues: expected {' or '.join(_CONTINUES)}, found {self.continues}")
         if self.flavour is not None and self.flavour not in FLAVOURS:
             raise ValueError(f"flavour: expected one of {', '.join(FLAVOURS)}, found {self.flavour}")
         if not self.base:
@@ -135,6 +149,12 @@ class OpenAIAdapter:
         answered, headers = await self._answer("/embeddings", call, body)
         parse = partial(parse_embeddings, encoding_format=call.params.encoding_format)
         return EmbedResponse(embeddings=_read(parse, answered), headers=headers)
+
+    def continued(
+        self, params: ChatCompletionParams, _model: str, text: str, /
+    ) -> ChatCompletionParams | None:
+        how = self._settings.continues
+        return None if how is None else begun(params, text, _CONTINUES[how])
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         body, hops = await self._client.fetch("/models", headers, self._hops(headers), (HOPS_HEADER,))

@@ -12,13 +12,16 @@ from typing import ClassVar, Final
 
 from portico.adapter import Limits, UpstreamCall
 from portico.errors import GatewayError
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters._abilities import with_abilities
+from portico_adapters._continuing import begun
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
 from portico_adapters._upstream import UpstreamClient
+from portico_adapters.anthropic.abilities import abilities_of
 from portico_adapters.anthropic.chat_answer import completion_of
 from portico_adapters.anthropic.chat_request import chat_body
 from portico_adapters.anthropic.chat_stream import ChatStream
@@ -26,6 +29,7 @@ from portico_adapters.anthropic.credentials import as_api_key
 from portico_adapters.anthropic.errors import error_of
 from portico_adapters.anthropic.models import models_of, page_path
 from portico_adapters.anthropic.rate_limits import READ, for_callers
+from portico_adapters.anthropic.reasoning import thinks
 from portico_adapters.anthropic.settings import AnthropicSettings
 
 _PATH: Final = "/v1/messages"
@@ -67,6 +71,13 @@ class AnthropicAdapter:
                     del message.headers[:]
                     message.headers.extend(told)
                 yield message
+
+    def continued(
+        self, params: ChatCompletionParams, model: str, text: str, /
+    ) -> ChatCompletionParams | None:
+        # The API refuses a text that ends in a blank. Who reads this text may have thought before it.
+        able = abilities_of(model).continues and not text[-1:].isspace()
+        return None if not able or thinks(params) else begun(params, text)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         callers = as_api_key(headers) if self._settings.callers_key else headers

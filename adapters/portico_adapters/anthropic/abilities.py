@@ -30,6 +30,11 @@ class Abilities:
     #: Takes a temperature and a top_p other than 1.
     samples: bool
 
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on with an answer that was begun: those that think adaptively refuse that."""
+        return self.thinking in (Thinking.NEVER, Thinking.BUDGET)
+
 
 # A regular expression that finds a model's name -> what it can do. The first one counts.
 _KNOWN: Final = tuple(

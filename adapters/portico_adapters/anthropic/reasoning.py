@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from portico.adapter import UpstreamCall
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico_adapters.anthropic.abilities import Abilities, Thinking
 from portico_adapters.anthropic.messages import unthinking
 from portico_adapters.anthropic.parts import Block
@@ -22,6 +23,11 @@ _EFFORTS: Final[Mapping[str, tuple[str, int]]] = {
 
 #: The API takes no smaller budget.
 _LEAST: Final = 1_024
+
+
+def thinks(params: ChatCompletionParams) -> bool:
+    """Tell whether a request asks for thoughts, in OpenAI's words or in the API's."""
+    return params.reasoning_effort not in ("", "none") or '"thinking"' in params.extra_json
 
 
 def thinking_for(

@@ -12,6 +12,7 @@ from functools import partial
 from typing import ClassVar
 
 from portico.adapter import CompletionCall, EmbeddingCall, Limits, UpstreamCall
+from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import (
     ChatResponse,
     CompleteResponse,
@@ -21,6 +22,7 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._continuing import begun
 from portico_adapters._fetching import Fetching
 from portico_adapters._ndjson import NdjsonParser
 from portico_adapters._translation import Translation
@@ -80,6 +82,12 @@ class OllamaAdapter:
         body = embed_body(call, self._settings)
         answered, headers = await self._client.answer("/api/embed", call, body)
         return EmbedResponse(embeddings=embeddings_of(answered, call), headers=headers)
+
+    def continued(
+        self, params: ChatCompletionParams, _model: str, text: str, /
+    ) -> ChatCompletionParams | None:
+        # The server goes on with a last message of the assistant: github.com/ollama/ollama/issues/6778.
+        return begun(params, text)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         return models_of(await self._client.get("/api/tags", headers))
