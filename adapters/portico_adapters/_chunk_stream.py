@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import GatewayError, answer_too_large, upstream_failed
 from portico.openai.errors import error_in
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico_adapters._sse import SseParser
@@ -52,9 +52,7 @@ class ChunkStream(Generic[R]):
         try:
             events = self._events.feed(data)
         except ValueError as error:
-            raise upstream_failed(
-                "The backend sent a larger event than this gateway takes.", str(error)
-            ) from error
+            raise answer_too_large("event", str(error)) from error
         if self._head is not None:
             self._keep(data, events)
         return self._messages(events)

@@ -103,6 +103,12 @@ def upstream_failed(message: str, detail: str = "") -> GatewayError:
     return GatewayError(ErrorClass.UPSTREAM, 502, message, SERVER, "upstream_error", detail=detail)
 
 
+def answer_too_large(what: str, detail: str = "") -> GatewayError:
+    """502: ``what`` the backend sent is more than this gateway keeps."""
+    message = f"The backend sent a larger {what} than this gateway takes."
+    return GatewayError(ErrorClass.UPSTREAM, 502, message, SERVER, "upstream_answer_too_large", detail=detail)
+
+
 def upstream_unreachable(message: str, detail: str = "") -> GatewayError:
     """502: no connection to the backend came about, so it has seen nothing of the request."""
     return GatewayError(ErrorClass.UPSTREAM, 502, message, SERVER, "upstream_unreachable", detail=detail)

@@ -283,7 +283,7 @@ async def test_what_one_event_and_one_answer_may_weigh_is_bounded() -> None:
     """So that a server that runs wild costs its own call alone."""
     endless: Any = [head(content_type="text/event-stream"), chunk(b"data: "), *[chunk(b"x" * 100)] * 20, HANG]
     async with backend(endless, answer(b"x" * 1001), limits=Limits(answer_bytes=1000)) as (adapter, upstream):
-        for stream, words in ((True, "a larger event"), (False, "is larger than")):
+        for stream, words in ((True, "a larger event"), (False, "a larger answer")):
             error = await failure(adapter, stream=stream)
             assert error.http_status == 502
             assert words in error.message

@@ -76,6 +76,7 @@ def _breaks(status: int, code: str, least: float = 0.0) -> Expected:
 
 
 _FAILED: Final = _fails(502, "upstream_error", tries=2)
+_TOO_LARGE: Final = _fails(502, "upstream_answer_too_large")
 _SILENT: Final = _fails(504, "upstream_timeout", least=SILENCE)
 _BROKEN: Final = _breaks(502, "upstream_error")
 
@@ -115,9 +116,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "529": _both("529 for ever", _fails(529, "overloaded", tries=3)),
     "401": _both("401 on the gateway's key", _fails(502, "upstream_credentials")),
     "400": _both("400, the caller's mistake", Expected(Kind.ERROR, 400, None)),
-    "endless_body": Fault("sends content without end", _FAILED, Expected(Kind.ENDLESS), heavy=True),
+    "endless_body": Fault("sends content without end", _TOO_LARGE, Expected(Kind.ENDLESS), heavy=True),
     "huge_line": _both("sends a header of a megabyte", _FAILED),
-    "huge_event": Fault("sends an event without end", None, _FAILED, heavy=True),
+    "huge_event": Fault("sends an event without end", None, _TOO_LARGE, heavy=True),
     "no_finish": Fault("ends without a finish_reason", _ANSWER, _BROKEN),
     "no_done": Fault("ends without `[DONE]`", None, _ANSWER),
     "no_done_and_open": Fault("neither sends `[DONE]` nor ends after its finish_reason", None, _ANSWER),

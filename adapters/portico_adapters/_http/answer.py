@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import GatewayError, answer_too_large
 from portico.v1.headers_pb2 import Header
 from portico_adapters._http.failures import failure
 from portico_adapters._http.transport import Response
@@ -78,9 +78,7 @@ class Answer:
             pieces.append(data)
             size += len(data)
             if size > self._limit:
-                raise upstream_failed(
-                    "The backend's answer is larger than this gateway takes.", f"over {self._limit} bytes"
-                )
+                raise answer_too_large("answer", f"over {self._limit} bytes")
         return b"".join(pieces)
 
     async def read_error(self) -> bytes:

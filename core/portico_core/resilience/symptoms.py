@@ -33,6 +33,7 @@ class Symptom(Enum):
     BUSY = "a limit of rate, or an overload"
     UNREACHABLE = "nobody listens there"
     SILENT = "no answer in time"
+    ENDLESS = "more of an answer than is taken"
     FAILED = "the backend failed or broke off"
     FAULT = "a fault of our own side"
 
@@ -56,6 +57,8 @@ _CURES: Final = {
     Symptom.UNREACHABLE: Cure(),
     # The next try would take as long again.
     Symptom.SILENT: Cure(),
+    # The next one would be as large.
+    Symptom.ENDLESS: Cure(),
     # Mostly an accident.
     Symptom.FAILED: Cure(again=1),
     Symptom.FAULT: Cure(),
@@ -71,6 +74,7 @@ _BY_CODE: Final = {
     QUOTA: Symptom.KEY,
     "upstream_timeout": Symptom.SILENT,
     "upstream_unreachable": Symptom.UNREACHABLE,
+    "upstream_answer_too_large": Symptom.ENDLESS,
 }
 
 _BY_CLASS: Final = {

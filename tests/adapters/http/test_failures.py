@@ -37,10 +37,10 @@ FAILURES: dict[str, tuple[Script, str]] = {
         answer(b"x", headers=[("content-encoding", "gzip")]),
         "The backend compressed its answer unasked.",
     ),
-    "a large body": (answer(b"x" * 101), "The backend's answer is larger than this gateway takes."),
+    "a large body": (answer(b"x" * 101), "The backend sent a larger answer than this gateway takes."),
     "a large chunked body": (
         streamed(b"x" * 101, size=7),
-        "The backend's answer is larger than this gateway takes.",
+        "The backend sent a larger answer than this gateway takes.",
     ),
 }
 
