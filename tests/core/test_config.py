@@ -343,3 +343,18 @@ def test_a_model_may_say_more_than_its_candidates(tmp_path: Path) -> None:
     assert routes.resolve("m", {}).candidates == (Candidate("b", "x"),)
     policies = [routes.resolve(name, {}).policy for name in ("m", "n", "b/x")]
     assert policies == [Policy(unsupported="drop"), Policy(unknown="refuse"), Policy()]
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("hedge: true, broken: hold", Policy(hedge=True, broken="hold")),
+        ("hedge: 800ms", Policy(hedge=0.8)),
+        ("hedge: false, broken: verify", Policy(broken="verify")),
+    ],
+)
+def test_a_model_may_hedge_and_say_what_follows_a_broken_stream(
+    tmp_path: Path, written: str, policy: Policy
+) -> None:
+    routes = loaded(tmp_path, BACKEND + f"models:\n  m: {{candidates: b/x, {written}}}").routes
+    assert routes.resolve("m", {}).policy == policy
