@@ -71,9 +71,11 @@ def load(source: Source | None, environ: Mapping[str, str]) -> Settings:
     """
     section = None if source is None else read(source, environ).members().get("http")
     settings = Settings() if section is None else _settings(section)
-    host, port = environ.get("HOST"), environ.get("PORT") or environ.get("CHATGPT_API_PORT")
-    if not host and not port:
+    port_variable = "PORT" if environ.get("PORT") else "CHATGPT_API_PORT"
+    used = [name for name in ("HOST", port_variable) if environ.get(name)]
+    if not used:
         return settings
+    host, port = environ.get("HOST"), environ.get(port_variable)
     listen = Settings().listen if settings.listen.startswith("unix:") else settings.listen
     old_host, _, old_port = listen.rpartition(":")
     if host and ":" in host and not host.startswith("["):
@@ -81,7 +83,7 @@ def load(source: Source | None, environ: Mapping[str, str]) -> Settings:
     wanted = f"{host or old_host}:{port or old_port}"
     if address(wanted) is None:
         raise ConfigError(
-            f"HOST and PORT of the environment make no address: {wanted!r}. Mend or unset them."
+            f"{' and '.join(used)} of the environment: {wanted!r} is no address. Mend or unset what is wrong."
         )
     return dataclasses.replace(settings, listen=wanted)
 

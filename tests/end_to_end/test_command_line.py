@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,24 @@ def test_a_mistake_names_file_line_key_and_remedy(tmp_path: Path, command: str) 
     assert "paze" in process.output
     assert "pace" in process.output
     assert "Traceback" not in process.output
+
+
+def test_check_judges_the_workers_too(tmp_path: Path) -> None:
+    with portico("check", env={"WORKERS": "many"}, cwd=tmp_path) as process:
+        assert process.popen.wait(10) == 2
+    assert "WORKERS=many is no number of workers" in process.output
+
+
+def test_sockets_are_told_as_they_are_dialled(tmp_path: Path) -> None:
+    """With a curl command that reaches the gateway."""
+    http, grpc = tmp_path / "http.sock", tmp_path / "grpc.sock"
+    with portico("serve", "--listen", f"unix:{http}", "--grpc", f"unix:{grpc}", cwd=tmp_path) as process:
+        models = process.wait_for("  models ")
+        command = models.removeprefix("  models").split()
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert "dummy/echo-1" in answer.stdout
+    assert f"  OpenAI API  unix:{http}" in process.lines
+    assert f"  gRPC        unix:{grpc}" in process.lines
 
 
 @pytest.mark.parametrize("command", ["check", "core", "serve"])

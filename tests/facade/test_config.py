@@ -111,10 +111,18 @@ def test_a_mistake_is_told_with_file_line_and_key(file: Path, section: str, said
     assert f"portico.yaml:3: {said}" in str(caught.value)
 
 
-def test_a_port_of_the_environment_that_is_none_is_a_mistake() -> None:
-    """The message names the variables."""
-    with pytest.raises(ConfigError, match="HOST and PORT"):
-        load(None, {"PORT": "http"})
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"PORT": "http"}, "PORT of"),
+        ({"CHATGPT_API_PORT": "http"}, "CHATGPT_API_PORT of"),
+        ({"HOST": "h", "PORT": "http"}, "HOST and PORT of"),
+    ],
+)
+def test_a_port_of_the_environment_that_is_none_is_a_mistake(environ: dict[str, str], named: str) -> None:
+    """The message names the variables that are set, and no other."""
+    with pytest.raises(ConfigError, match=f"^{named} the environment: "):
+        load(None, environ)
 
 
 def test_cors_can_be_switched_off(file: Path) -> None:

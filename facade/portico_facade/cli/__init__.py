@@ -1,4 +1,4 @@
-"""The ``portico`` command: the one place that wires the wings together."""
+"""The ``portico`` command. Only here, in ``whole`` and in ``worker`` do the wings meet."""
 
 import argparse
 import os

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from portico_facade.cli import workers
 from portico_facade.cli.common import UsageError, add_config, config_path, table
 from portico_facade.cli.environment import make_up_key
 
@@ -51,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     from portico_core.route_table import route_rows
 
     make_up_key(tell=False)
+    workers.wanted(None, os.environ)
     path = config_path(options)
     settings, config = load(path)
     try:

@@ -13,7 +13,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="run the HTTP facade in front of a core elsewhere",
         description="Run the HTTP facade: OpenAI's REST and SSE in front, a routing core behind. It holds no "
         "keys and no state; of the configuration it reads the section `http` alone. SIGTERM and SIGINT drain "
-        "it: /readyz turns 503, running answers finish, and it exits with 0.",
+        "it: it listens no more (a new probe is refused, and /readyz is 503 on open connections), running "
+        "answers finish, and it exits with 0.",
     )
     add_config(parser)
     parser.add_argument(

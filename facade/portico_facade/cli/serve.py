@@ -26,10 +26,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     add_config(parser)
     parser.add_argument(
-        "--listen", metavar="ADDRESS", help="HOST:PORT of the facade, over the configuration's `http`"
+        "--listen",
+        metavar="ADDRESS",
+        help="HOST:PORT or unix:/PATH of the facade, over the configuration's `http`",
     )
     parser.add_argument(
-        "--grpc", metavar="ADDRESS", help="HOST:PORT of the core, over the configuration's `grpc`"
+        "--grpc",
+        metavar="ADDRESS",
+        help="HOST:PORT or unix:/PATH of the core, over the configuration's `grpc`",
     )
     parser.add_argument(
         "--workers",
@@ -54,13 +58,21 @@ def _run(options: argparse.Namespace) -> int:
         core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock, reloads=True)
         facade = Child("facade", ["facade", *file, "--listen", http, "--core", socket], lock)
         tiers = ((core,), (facade,))
-        return asyncio.run(supervise(tiers, lambda addresses: _banner(addresses[facade], addresses[core])))
+        return asyncio.run(supervise(tiers, lambda told: _banner(told[facade], _public(told[core], socket))))
+
+
+def _public(addresses: str, private: str) -> str:
+    """Return the core's addresses without the one that is between core and facade."""
+    return ", ".join(each for each in addresses.split(", ") if each != private)
 
 
 def _banner(http: str, grpc: str) -> None:
-    public = [address for address in grpc.split(", ") if not address.startswith("unix:")]
-    api = f"http://{reachable(http)}/v1"
+    if http.startswith("unix:"):
+        api, curl = http, f"curl --unix-socket {http.removeprefix('unix:')} http://localhost/v1/models"
+    else:
+        api = f"http://{reachable(http)}/v1"
+        curl = f"curl {api}/models"
     print(f"Portico {portico.__version__} is ready.")
     print(f"  OpenAI API  {api}")
-    print(f"  gRPC        {', '.join(map(reachable, public))}")
-    print(f"  models      curl {api}/models", flush=True)
+    print(f"  gRPC        {', '.join(map(reachable, grpc.split(', ')))}")
+    print(f"  models      {curl}", flush=True)
