@@ -10,8 +10,14 @@ import pytest
 from portico.errors import GatewayError, upstream_failed
 from portico.gateway import CallContext
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.completions_pb2 import TextChoice, TextCompletion, TextCompletionParams, TextInput
 from portico.v1.events_pb2 import AttemptEvent, AttemptEventKind
-from portico.v1.gateway_pb2 import StreamRequest, StreamResponse
+from portico.v1.gateway_pb2 import (
+    StreamCompleteRequest,
+    StreamCompleteResponse,
+    StreamRequest,
+    StreamResponse,
+)
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.receipt_pb2 import Outcome, Receipt
 from portico_core import mends
@@ -114,6 +120,35 @@ async def stream(
 
 
 pytestmark = pytest.mark.parametrize("binding", BINDINGS.values(), ids=BINDINGS)
+
+
+def piece(words: str, finish_reason: str | None = None) -> StreamCompleteResponse:
+    choice = TextChoice(index=0, text=words, finish_reason=finish_reason)
+    return StreamCompleteResponse(chunks=[TextCompletion(choices=[choice])])
+
+
+@pytest.mark.parametrize(
+    ("broken", "restart", "heard"),
+    [("hold", False, "three"), ("error", True, "one three"), ("verify", False, "one !")],
+)
+async def test_text_completions_are_held_or_started_over_and_not_mended_else(
+    binding: Binding, broken: str, restart: bool, heard: str
+) -> None:
+    upstream = Upstream([(piece("one "), BROKEN), (piece("three", "stop"),)])
+    settings = config({"a": upstream}, versatile=["a"])
+    routes = [replace(route, policy=Policy(broken=broken)) for route in settings.routes.routes]
+    settings = replace(settings, routes=Routes(routes, settings.routes.backends))
+    asked = TextCompletionParams(model="m", prompt=TextInput(text="hi"))
+    request, said, kinds = StreamCompleteRequest(params=asked, restart=restart), "", []
+    async with binding(settings) as gateway:
+        try:
+            async for response in gateway.stream_complete(request, CallContext("r")):
+                said += "".join(choice.text for each in response.chunks for choice in each.choices)
+                kinds += [(event.kind, event.discarded[0].text) for event in response.events]
+        except GatewayError:
+            said += "!"
+    assert said == heard
+    assert kinds == ([(AttemptEventKind.ATTEMPT_EVENT_KIND_RESTARTED, "one ")] if restart else [])
 
 
 async def test_without_a_word_a_stream_that_breaks_off_is_an_error(binding: Binding) -> None:

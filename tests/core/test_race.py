@@ -152,6 +152,19 @@ async def test_a_caller_who_leaves_stops_both(streamed: bool) -> None:
         assert (a.over, b.over) == (1, 1)
 
 
+@everywhere
+async def test_a_caller_who_has_read_enough_stops_the_winner(binding: Binding) -> None:
+    a, b = Upstream([[FOREVER]]), Upstream([(role(), text("b"), FOREVER)])
+    async with binding(hedging({"a": a, "b": b}, _SOON)) as gateway:
+        request = StreamRequest(params=params())
+        async with contextlib.aclosing(gateway.stream(request, CallContext("r"))) as stream:
+            assert contents([await anext(stream)]) == "b"
+        await a.released()
+        await b.released()
+        status = await gateway.get_status(GetStatusRequest(), CallContext("s"))
+    assert [each.in_flight for each in status.backends] == [0, 0]
+
+
 @both_ways
 async def test_by_itself_it_hedges_what_takes_longer_than_others_did(streamed: bool) -> None:
     quick = says("a", streamed=streamed)
