@@ -29,7 +29,8 @@ class GatewayServiceStub(object):
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).
@@ -87,7 +88,8 @@ class GatewayServiceServicer(object):
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).
@@ -205,7 +207,8 @@ class GatewayService(object):
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).

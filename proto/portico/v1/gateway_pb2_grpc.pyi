@@ -50,7 +50,8 @@ class GatewayServiceStub:
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).
@@ -84,7 +85,8 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).
@@ -114,7 +116,8 @@ class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
     """The routing core.
 
     Metadata it reads: `x-request-id` (made up when absent), `traceparent`, and
-    `authorization` with the caller's key for the gateway. The RPC's deadline caps
+    the caller's key for the gateway: `authorization` with `Bearer KEY`, or
+    `x-portico-key` where `authorization` is for the backend. The RPC's deadline caps
     every attempt, and cancelling the RPC stops the backend.
     Metadata it sends: trailing `portico-receipt-bin`, a serialised Receipt.
     Failures carry google.rpc.Status details (errors.proto).
