@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import openai
@@ -19,6 +19,8 @@ class Gateway:
     #: host:port of the gRPC core.
     grpc: str
     process: Process
+    #: Clients to be closed with the gateway: a socket that is left open fails whichever test comes next.
+    clients: list[openai.OpenAI] = field(default_factory=list, compare=False)
 
     @property
     def url(self) -> str:
@@ -27,7 +29,9 @@ class Gateway:
 
     def sdk(self, api_key: str = "none") -> openai.OpenAI:
         """Return an official client that does not retry, so that tests see each answer."""
-        return openai.OpenAI(base_url=self.url, api_key=api_key, max_retries=0)
+        client = openai.OpenAI(base_url=self.url, api_key=api_key, max_retries=0)
+        self.clients.append(client)
+        return client
 
 
 @contextlib.contextmanager
@@ -43,7 +47,12 @@ def serve(
     with portico("serve", *file, *http_at, "--grpc", "127.0.0.1:0", env=env, cwd=cwd) as process:
         http = process.wait_for("OpenAI API").split("http://")[1].removesuffix("/v1")
         grpc = process.wait_for("gRPC").split()[-1]
-        yield Gateway(http, grpc, process)
+        gateway = Gateway(http, grpc, process)
+        try:
+            yield gateway
+        finally:
+            for client in gateway.clients:
+                client.close()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""The providers, by name. Facts: their API references and official SDKs, as of November 2026."""
+"""The providers, by name.
+
+Facts: the official SDKs of Mistral, Groq and Cerebras and the recorded exchanges of all (docs/providers.md);
+the other rows are what the providers' references were known to say in November 2026.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
