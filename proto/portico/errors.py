@@ -52,11 +52,6 @@ class GatewayError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    @property
-    def retryable(self) -> bool:
-        """Whether another candidate may do better: everything but the caller's own mistakes."""
-        return self.error_class is not ErrorClass.CALLER
-
 
 # The types of OpenAI's error objects (its API reference, "Error codes").
 INVALID_REQUEST: Final = "invalid_request_error"
@@ -120,7 +115,7 @@ def upstream_silent(message: str, detail: str = "") -> GatewayError:
 
 
 def deadline_exceeded() -> GatewayError:
-    """504: the time that the caller gave is over. Not retryable: there is no time left."""
+    """504: the time that the caller gave is over. The caller's class, so nothing is tried again."""
     message = "The deadline of the request passed before the answer was whole."
     return GatewayError(ErrorClass.CALLER, 504, message, TIMEOUT, "deadline_exceeded")
 

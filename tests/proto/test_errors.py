@@ -4,6 +4,7 @@ import pytest
 
 from portico import errors
 from portico.errors import ErrorClass, GatewayError, from_upstream
+from portico_core.resilience.symptoms import Symptom, symptom
 
 # The backend's status -> class, status for the caller, type and code where the backend names none.
 TABLE = {
@@ -37,7 +38,6 @@ def test_a_status_decides_the_class(status: int, meant: tuple[ErrorClass, int, s
     error = from_upstream(status, WORDS)
     assert (error.error_class, error.http_status, error.type, error.code) == meant
     assert error.upstream_status == status
-    assert error.retryable is (error.error_class is not ErrorClass.CALLER)
 
 
 @pytest.mark.parametrize("status", TABLE)
@@ -102,7 +102,7 @@ def test_the_named_errors_hide_what_is_for_the_log(status: int, error: GatewayEr
 def test_a_deadline_is_not_tried_again() -> None:
     """There is no time left for it."""
     assert errors.deadline_exceeded().http_status == 504
-    assert not errors.deadline_exceeded().retryable
+    assert symptom(errors.deadline_exceeded()) is Symptom.MISTAKE
 
 
 def test_a_size_names_its_limit() -> None:
