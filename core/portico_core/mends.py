@@ -136,7 +136,8 @@ class Resume(Mend[StreamResponse]):
         self._tries = tries
         self._continues = call.policy.broken == PREFILL
         self._sent = Sent(operation.text_of)
-        self._model = ""
+        # The public name that the caller was told: under no other one the answer goes on.
+        self._public: str | None = None
         self._seam: Seam | None = None
         # Whether the caller has something of the current stream.
         self._delivered = False
@@ -148,11 +149,11 @@ class Resume(Mend[StreamResponse]):
         text = self._sent.text
         if self._continues:
             attempt.params = self._asked(attempt.backend.adapter, attempt.candidate) or attempt.params
-        self._seam = Seam("" if self._continues else text, self._model, continues=self._continues)
+        self._seam = Seam("" if self._continues else text, continues=self._continues)
 
     def take(self, attempt: Attempt, response: StreamResponse) -> Sequence[StreamResponse]:
         if self._seam is None:
-            self._model = response.header.model or self._model
+            self._public = attempt.candidate.public
         else:
             try:
                 passed = self._seam.take(response)
@@ -174,9 +175,13 @@ class Resume(Mend[StreamResponse]):
     def _may_follow(self) -> bool:
         if not (self._sent.plain and self._sent.remembered):
             return False
-        if self._continues:
-            self._tries.only(lambda adapter, candidate: self._asked(adapter, candidate) is not None)
+        self._tries.only(self._may_go_on)
         return True
+
+    def _may_go_on(self, adapter: Adapter, candidate: Candidate) -> bool:
+        if candidate.public != self._public:
+            return False
+        return not self._continues or self._asked(adapter, candidate) is not None
 
     def _asked(self, adapter: Adapter, candidate: Candidate) -> ChatCompletionParams | None:
         return continued(adapter, self._params, candidate.model, self._sent.text)

@@ -1,7 +1,7 @@
 """The tries of one call: its candidates, in the order and at the pace that the plan gives.
 
 One whose breaker is open is passed, and so is one that is full, when its queue is full too. Should that
-leave nobody, the one whose breaker is due soonest is tried all the same.
+leave nobody who could serve the call, the one whose breaker is due soonest is tried all the same.
 """
 
 import asyncio
@@ -56,8 +56,9 @@ class Tries(Generic[M]):
             raise refusal or internal("a call without candidates was dispatched")
         self._plan = Plan([candidate for candidate, _, _ in self._able], self._may_repeat, random.random)
         self._last: Attempt | None = None
-        # Numbers of those whose breakers were open.
+        # Numbers of those that were passed: their breakers were open, or they were full.
         self._open: list[int] = []
+        self._full: list[int] = []
 
     async def next(self) -> tuple[Attempt, M]:
         """Return the next attempt, when its time has come, and what makes it.
@@ -79,8 +80,6 @@ class Tries(Generic[M]):
                 if places is not None and (step.pause or not places or self._admits(step.number, places)):
                     return self._attempt(step, places)
             step = self._plan.past(self._patience(self._able[step.number][1]))
-        if self._plan.error is not None:
-            raise self._plan.error
         return await self._least_bad()
 
     async def beside(self) -> tuple[Attempt, M] | None:
@@ -89,6 +88,7 @@ class Tries(Generic[M]):
         It answers under the same name as the last one's.
         """
         last, place = self._last, self._plan.place
+        seen = len(self._open), len(self._call.passed)
         step = self._plan.past(self._patience(last.backend)) if last is not None else None
         while last is not None and step is not None:
             candidate, backend, _ = self._able[step.number]
@@ -97,12 +97,16 @@ class Tries(Generic[M]):
                 if places is not None:
                     return self._attempt(step, places)
             step = self._plan.past(self._patience(backend))
+        # Whoever was passed on the way has its turn yet.
         self._plan.stay(place)
+        del self._open[seen[0] :], self._call.passed[seen[1] :]
         return None
 
     def failed(self, attempt: Attempt) -> None:
         """Have the plan go on from this one of several attempts that ran at once."""
-        self._last = attempt
+        before, self._last = self._last, attempt
+        if before is not None and before is not attempt and before.failure is not None:
+            self._plan.note(before.failure)
 
     def only(self, able: Callable[[Adapter, Candidate], bool]) -> None:
         """Leave alone from now on what is not able."""
@@ -130,20 +134,29 @@ class Tries(Generic[M]):
             return ()
         places = await backend.take(candidate, self._patience(backend))
         if places is None:
+            self._full.append(number)
             self._call.passed.append((candidate, FULL))
         return places
 
     async def _least_bad(self) -> tuple[Attempt, M]:
-        """Return the attempt at the candidate that is due soonest, as no other is left."""
-        if self._open:
-            able = self._able
-            number = min(
-                self._open, key=lambda each: able[each][1].standings.of(able[each][0].model).breaker.due
-            )
+        """Return the attempt at the candidate that is due soonest, as no other is left that could serve.
+
+        Raises what the caller is to hear where there is none.
+        """
+        error = self._plan.error
+        patience = inf if self._last is None else self._patience(self._last.backend)
+        able = self._able
+        still = self._plan.still(self._open, patience)
+        for number in sorted(
+            still, key=lambda each: able[each][1].standings.of(able[each][0].model).breaker.due
+        ):
+            self._open.remove(number)
+            self._call.passed.remove((able[number][0], OPEN))
             places = await self._places(number)
             if places is not None:
-                self._call.passed.remove((able[number][0], OPEN))
                 return self._attempt(self._plan.back(number), places)
+        if error is not None and not self._plan.still(self._full, patience):
+            raise error
         if self._call.context.remaining() == 0:
             raise deadline_exceeded()
         raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)

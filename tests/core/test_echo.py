@@ -28,7 +28,7 @@ def test_the_caller_sees_a_beginning_of_the_first_or_exactly_the_second(
 ) -> None:
     sent = first[: data.draw(st.integers(0, len(first)))]
     second = (sent if begins_alike else "") + data.draw(_TEXTS)
-    seam, seen, whole = Seam(sent, "m", continues=False), sent, False
+    seam, seen, whole = Seam(sent, continues=False), sent, False
     try:
         for message in (role(), *map(text, cut(second, places)), finish()):
             passed = seam.take(message)
@@ -63,13 +63,13 @@ _OTHERS = {
 @pytest.mark.parametrize("delta", _OTHERS.values(), ids=_OTHERS)
 @pytest.mark.parametrize("continues", [False, True])
 def test_what_is_not_text_does_not_repeat_a_text(delta: Delta, continues: bool) -> None:
-    seam = Seam("" if continues else "ab", "m", continues=continues)
+    seam = Seam("" if continues else "ab", continues=continues)
     with pytest.raises(DivergedError):
         seam.take(StreamResponse(chunks=[ChatChunk(choices=[ChunkChoice(index=0, delta=delta)])]))
 
 
 def test_after_the_seam_everything_goes_through_and_the_answer_keeps_its_id() -> None:
-    seam = Seam("ab", "m", continues=False)
+    seam = Seam("ab", continues=False)
     first = StreamResponse(chunks=[chunk(role="assistant", content="ab")])
     first.header.id, first.header.model = "another", "m"
     assert seam.take(first) is None
@@ -80,12 +80,3 @@ def test_after_the_seam_everything_goes_through_and_the_answer_keeps_its_id() ->
         Delta(reasoning_content="hm"),
         Delta(content="c"),
     ]
-
-
-def test_an_answer_under_another_name_says_so() -> None:
-    seam = Seam("", "m", continues=False)
-    first = text("c")
-    first.header.id, first.header.model = "another", "fallback"
-    passed = seam.take(first)
-    assert passed is not None
-    assert (passed.header.model, passed.header.HasField("id")) == ("fallback", False)

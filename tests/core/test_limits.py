@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from portico.errors import ErrorClass, GatewayError
+from portico.errors import ErrorClass, GatewayError, from_upstream
 from portico.gateway import CallContext, Gateway
 from portico.v1.gateway_pb2 import GetStatusRequest
 from portico_core.backends import Backend
@@ -95,6 +95,24 @@ async def test_a_full_queue_goes_to_the_next_candidate_and_then_the_answer_is_50
         go_on.set()
         assert await asyncio.gather(*tasks) == ["a", "a", "b", "b"]
         await queued(gateway, 0)
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_that_the_next_one_lacks_the_model_does_not_hide_that_the_first_is_busy(binding: str) -> None:
+    """A caller who heard of an unknown model would not ask again."""
+    go_on = asyncio.Event()
+    missing = from_upstream(404, "no such model", code="model_not_found")
+    upstreams = {"a": Upstream([[go_on, answer()]]), "b": Upstream([[missing]])}
+    settings = limited(config(upstreams), a=Concurrency(limit=1, queue=0))
+    async with BINDINGS[binding](settings) as gateway:
+        running = asyncio.create_task(start(gateway))
+        await upstreams["a"].called()
+        with pytest.raises(GatewayError) as raised:
+            await start(gateway)
+        go_on.set()
+        assert await running == "a"
+    assert overload(raised.value)
+    assert len(upstreams["b"].calls) == 1
 
 
 @pytest.mark.parametrize("binding", BINDINGS)

@@ -18,7 +18,7 @@ from portico_core.policy import Policy
 from portico_core.resilience.budget import Budget
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Routes
-from tests.core.cases import BROKEN, KEY
+from tests.core.cases import BROKEN, KEY, SILENT
 from tests.core.test_broken import A_CUT
 from tests.support.core import (
     BINDINGS,
@@ -217,6 +217,49 @@ async def test_a_hedge_is_told_at_once_and_what_breaks_off_later_is_not_hedged_a
     assert told[:2] == [("STARTED", "a"), ("STARTED", "b")]
     assert sorted(told[2:]) == [("COMMITTED", "b"), ("FAILED", "a"), ("FAILED", "b")]
     assert contents(responses) == "one two"
+
+
+@both_ways
+async def test_who_could_not_begin_beside_the_first_is_passed_once(
+    streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though it is looked at again when the first one has failed."""
+    looked = asyncio.Event()
+    limited = from_upstream(429, "slow down", retry_after=60)
+    a, b = Upstream([[looked, BROKEN]]), Upstream([[limited]])
+
+    class Spent(Budget):
+        def spend(self) -> bool:
+            asyncio.get_running_loop().call_soon(looked.set)
+            return super().spend()
+
+    async with direct(hedging({"a": a, "b": b}, _SOON)) as gateway:
+        gateway._setup.backends["a"].hedges = Spent(share=0.1, floor=1.0)
+        with pytest.raises(GatewayError):
+            await gateway.chat(ChatRequest(params=params("b/b-model")), CallContext("opens the breaker"))
+        with caplog.at_level("INFO", "portico.calls"), pytest.raises(GatewayError) as raised:
+            await call(gateway, streamed=streamed)
+        labels = {"backend": "b", "reason": "open"}
+        counted = gateway.metrics.registry.get_sample_value("portico_candidates_passed_total", labels)
+    assert raised.value.code == BROKEN.code
+    assert counted == 1
+    assert "passed=b/b-model:open " in caplog.text
+
+
+@both_ways
+async def test_that_the_second_lacks_the_model_says_nothing_of_what_ailed_the_first(streamed: bool) -> None:
+    """Whichever of the two fails last."""
+    missing = from_upstream(404, "no such model", code="model_not_found")
+    go = asyncio.Event()
+    a, b = Upstream([[go, SILENT]]), Upstream([[lambda _: go.set(), over := asyncio.Event(), missing]])
+    async with direct(hedging({"a": a, "b": b}, _SOON)) as gateway:
+        calling = asyncio.create_task(call(gateway, streamed=streamed))
+        await b.called()
+        await a.released()
+        over.set()
+        with pytest.raises(GatewayError) as raised:
+            await calling
+    assert raised.value.code == SILENT.code
 
 
 def test_the_slow_ones_are_known_after_twenty() -> None:

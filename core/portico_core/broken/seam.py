@@ -11,33 +11,21 @@ class DivergedError(Exception):
 
 
 class Seam:
-    """Lets of a second answer through what the caller does not have yet.
+    """Lets of a second answer through what the caller does not have yet. The answer keeps its header.
 
     Until all that was sent has been repeated the second answer must be text alone. Where it continues a
     text rather than repeats it (``sent`` is empty then), it must begin with text, or be at its end: a
     model that thinks first, or calls a tool, does not go on with a text.
     """
 
-    def __init__(self, sent: str, model: str, *, continues: bool) -> None:
-        """``model``: the name that the caller was told."""
+    def __init__(self, sent: str, *, continues: bool) -> None:
         self._echo = Echo(sent)
-        self._model = model
         self._begun = not continues
-        self._renamed = ""
 
     def take(self, response: StreamResponse) -> StreamResponse | None:
         """Return what of a message is new; raise DivergedError where the answer is another one."""
         passed = StreamResponse(chunks=filter(self._passes, response.chunks))
-        model = response.header.model
-        if response.HasField("header") and model != self._model:
-            # The answer keeps its id; who answers under another name says so.
-            self._renamed = model
-        if not passed.chunks:
-            return None
-        if self._renamed:
-            self._model = passed.header.model = self._renamed
-            self._renamed = ""
-        return passed
+        return passed if passed.chunks else None
 
     def _passes(self, chunk: ChatChunk) -> bool:
         """Cut from a chunk what the caller has; tell whether anything is left."""

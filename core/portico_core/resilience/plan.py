@@ -1,6 +1,6 @@
 """Which candidate is tried next, and after which pause: what a call goes through before its commit. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,8 @@ class Plan:
         self._failed, self._cure = 0, Cure()
         self._error: GatewayError | None = None
         self._only: Sequence[int] = range(len(candidates))
+        # Whether a candidate that could serve the call was tried; whether those that were passed have begun.
+        self._tried = self._at_last = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -66,30 +68,46 @@ class Plan:
 
     def after(self, error: GatewayError, patience: float) -> Step | None:
         """Return what follows a failure of the current try. None: nothing; ``patience``: seconds left."""
-        sign = symptom(error)
-        if self._error is None or sign is not Symptom.MISSING:
-            self._error = error
+        sign = self.note(error)
         self._failed, self._cure = self._now, sign.cure
         return self._again(error, sign, patience) or self.past(patience)
 
+    def note(self, error: GatewayError) -> Symptom:
+        """Remember a failure that another one follows at once; return what it is a sign of."""
+        sign = symptom(error)
+        if self._error is None or sign is not Symptom.MISSING:
+            self._error = error
+        self._tried = self._tried or not sign.cure.unfit
+        return sign
+
     def past(self, patience: float) -> Step | None:
         """Return what follows where the current candidate is not to be tried now."""
-        if not self._cure.elsewhere or patience <= 0:
+        if not self._cure.elsewhere or patience <= 0 or self._at_last:
             return None
-        context = self._candidates[self._failed].context
         for number in range(self._now + 1, len(self._candidates)):
-            if number not in self._only:
-                continue
-            if self._cure.larger and not _larger(self._candidates[number].context, context):
-                continue
-            self._now, self._repeats = number, 0
-            return Step(number)
+            if self._may_mend(number):
+                self._now, self._repeats = number, 0
+                return Step(number)
         return None
 
+    def still(self, passed: Iterable[int], patience: float) -> Sequence[int]:
+        """Return those of the candidates that were passed which are to be tried after all, as nobody is left.
+
+        None of them once one was tried that could serve the call, and failed.
+        """
+        if self._tried or (self._error is not None and patience <= 0):
+            return ()
+        return [number for number in passed if self._may_mend(number)]
+
     def back(self, number: int) -> Step:
-        """Return the try of a candidate that has been passed."""
-        self._now, self._repeats = number, 0
+        """Return the try of a candidate that has been passed. No other follows it but such a one."""
+        self._now, self._repeats, self._at_last = number, 0, True
         return Step(number)
+
+    def _may_mend(self, number: int) -> bool:
+        context = self._candidates[self._failed].context
+        fits = not self._cure.larger or _larger(self._candidates[number].context, context)
+        return fits and number in self._only
 
     def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
         pause = self._pause(error, sign)

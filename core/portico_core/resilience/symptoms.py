@@ -19,6 +19,8 @@ class Cure:
     larger: bool = False
     #: Whether the backend needs time before it is asked again.
     wait: bool = False
+    #: Whether the candidate could not serve this call, however well it is.
+    unfit: bool = False
 
 
 class Symptom(Enum):
@@ -47,12 +49,12 @@ _CURES: Final = {
     Symptom.MISTAKE: Cure(elsewhere=False),
     # To route around a refusal is not ours to do.
     Symptom.REFUSED: Cure(elsewhere=False),
-    Symptom.TOO_LONG: Cure(larger=True),
-    Symptom.MISSING: Cure(),
+    Symptom.TOO_LONG: Cure(larger=True, unfit=True),
+    Symptom.MISSING: Cure(unfit=True),
     # Another backend might take ours instead: what the caller may not have he would get at our cost.
     Symptom.CALLERS_KEY: Cure(elsewhere=False),
     # That does not pass in a moment.
-    Symptom.KEY: Cure(),
+    Symptom.KEY: Cure(unfit=True),
     Symptom.BUSY: Cure(again=2, wait=True),
     Symptom.UNREACHABLE: Cure(),
     # The next try would take as long again.
