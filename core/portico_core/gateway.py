@@ -34,6 +34,7 @@ from portico.v1.status_pb2 import GatewayState
 from portico_core import dispatch, operations, stages, telemetry
 from portico_core.call import Call
 from portico_core.config import Config
+from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
 from portico_core.model_health import ModelHealth
 from portico_core.operations import R, S, Streaming, Unary
@@ -59,6 +60,16 @@ class RoutingGateway:
         self._draining = False
         # Calls under way that ask a backend.
         self._running = 0
+
+    @property
+    def config(self) -> Config:
+        """What it serves by now."""
+        return self._setup.config
+
+    @property
+    def admin_keys(self) -> Keys:
+        """The keys of its operators. Without any, nobody is one."""
+        return self._setup.admin_keys
 
     async def start(self) -> None:
         """Begin to ask the backends for their models, without waiting for them."""

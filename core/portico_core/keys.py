@@ -30,9 +30,11 @@ KEY_HEADER: Final = "x-portico-key"
 class Keys:
     """The keys of a configuration. Without any, everybody may call."""
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[Key], others: Iterable[Key] = ()) -> None:
+        """``others``: keys of this gateway that open something else, and that backends are not to see."""
         self._pepper = secrets.token_bytes(32)
         self._principals = {self._digest(key.secret.reveal()): Principal(key.name) for key in keys}
+        self._ours = {*self._principals, *(self._digest(key.secret.reveal()) for key in others)}
 
     def __bool__(self) -> bool:
         return bool(self._principals)
@@ -57,10 +59,10 @@ class Keys:
         name = header.name.lower()
         if name == KEY_HEADER:
             return True
-        if name not in _CARRIERS or not self._principals:
+        if name not in _CARRIERS or not self._ours:
             return False
         shown = _bearer(header.value.decode("latin-1"))
-        return self._digest(shown) in self._principals
+        return self._digest(shown) in self._ours
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogatepass"), key=self._pepper, digest_size=32).digest()

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,10 +18,12 @@ from portico.link.v1.link_pb2_grpc import add_LinkServiceServicer_to_server
 from portico.remote import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from portico.v1.gateway_pb2 import DESCRIPTOR
 from portico_core.admin import admin
+from portico_core.admin_service import ADMIN, add_admin
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.health import HealthServicer
 from portico_core.link import LinkServicer
+from portico_core.reload import Reload, Reloads, reloading
 from portico_core.service import add_gateway
 
 _log: Final = logging.getLogger("portico.server")
@@ -53,9 +55,6 @@ _FLUSH: Final = 0.5
 # Seconds; as good as for ever.
 _NEVER: Final = 1e6
 
-#: What runs beside a gateway.
-Beside: TypeAlias = Callable[[RoutingGateway], contextlib.AbstractAsyncContextManager[None]]
-
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -64,16 +63,15 @@ async def serve(
     *,
     listen: Sequence[str],
     ready: Callable[[str], None],
-    beside: Beside = lambda _: contextlib.nullcontext(),
+    reloads: Reloads | None = None,
 ) -> None:
     """Run a core until SIGTERM or SIGINT, then drain it; a second signal stops it at once.
 
     ``listen``: addresses, HOST:PORT or unix:/PATH; port 0 is one of the machine's choice. ``ready`` is
-    called with the addresses in use, joined by ", ". ``beside``: what runs as long as the gateway does, such
-    as ``reloading``. Raises OSError where an address cannot be listened on.
+    called with the addresses in use, joined by ", ". ``reloads``: how it comes to another configuration;
+    None: not at all. Raises OSError where an address cannot be listened on.
     """
     gateway = RoutingGateway(config)
-    server = Server(gateway)
     told, told_again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -83,7 +81,11 @@ async def serve(
     for number in _SIGNALS:
         loop.add_signal_handler(number, signalled)
     grace = 0.0
-    async with admin(gateway.metrics.told, config.admin), beside(gateway):
+    async with (
+        admin(gateway.metrics.told, config.admin),
+        reloading(gateway, reloads) if reloads else contextlib.nullcontext() as reload,
+    ):
+        server = Server(gateway, reload=reload)
         try:
             ready(", ".join(await server.start(listen)))
             await told.wait()
@@ -98,8 +100,13 @@ async def serve(
 class Server:
     """A gateway behind gRPC. Whoever makes the gateway closes it."""
 
-    def __init__(self, gateway: RoutingGateway, *, shared: bool = False) -> None:
-        """``shared``: other processes may listen on the same ports."""
+    def __init__(
+        self, gateway: RoutingGateway, *, shared: bool = False, reload: Reload | None = None
+    ) -> None:
+        """``shared``: other processes may listen on the same ports.
+
+        ``reload``: what operators may ask for by the AdminService. None: there is no such service.
+        """
         # Unless it is meant a second server on the port is a mistake, not company.
         options = [*_OPTIONS, ("grpc.so_reuseport", int(shared))]
         self._gateway = gateway
@@ -109,7 +116,10 @@ class Server:
         add_gateway(gateway, self._server)
         add_LinkServiceServicer_to_server(self._links, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        if reload is not None:
+            add_admin(gateway, reload, self._server)
+            names.append(ADMIN)
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listen: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The gRPC skin over a gateway. Every handler has the same four beats, three of which ``_Rpc`` holds:
+"""The gRPC skin over a gateway. Every handler has the same four beats, three of which ``Rpc`` holds:
 read what travels beside the request, call the gateway, map the error, fill in the trailers.
 """
 
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
@@ -37,13 +38,16 @@ Context: TypeAlias = aio.ServicerContext[Any, Any]
 
 
 def add_gateway(gateway: Gateway, server: aio.Server) -> None:
-    """Let a server serve a gateway.
+    """Let a server serve a gateway."""
+    add_service(GatewayServicer(gateway), pb.DESCRIPTOR.services_by_name["GatewayService"], server)
+
+
+def add_service(servicer: object, service: ServiceDescriptor, server: aio.Server) -> None:
+    """Let a server serve what has a method, with an ``Rpc`` in it, for each of a service's.
 
     As the generated function does, but for requests that cannot be read: gRPC would answer UNKNOWN in its
     library's words.
     """
-    servicer = GatewayServicer(gateway)
-    service = pb.DESCRIPTOR.services_by_name["GatewayService"]
     handlers = {}
     for method in service.methods:
         streamed = method.server_streaming
@@ -56,7 +60,7 @@ def add_gateway(gateway: Gateway, server: aio.Server) -> None:
 
 
 def _reader(kind: type[Message]) -> Callable[[bytes], Message | None]:
-    """Return what reads a request. None stands for one that cannot be read: ``_Rpc`` refuses it."""
+    """Return what reads a request. None stands for one that cannot be read: ``Rpc`` refuses it."""
 
     def read(data: bytes) -> Message | None:
         try:
@@ -74,43 +78,43 @@ class GatewayServicer(GatewayServiceServicer):
         self._gateway = gateway
 
     async def Chat(self, request: pb.ChatRequest, context: Context) -> pb.ChatResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.chat(request, call)
 
     # A coroutine that writes, not a generator: a cancelled one is ended there and then, while gRPC leaves
     # a cancelled generator to the garbage collector.
     async def Stream(self, request: pb.StreamRequest, context: Context) -> None:  # type: ignore[override]
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             await _write(self._gateway.stream(request, call), context)
 
     async def Complete(self, request: pb.CompleteRequest, context: Context) -> pb.CompleteResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.complete(request, call)
 
     async def StreamComplete(  # type: ignore[override]
         self, request: pb.StreamCompleteRequest, context: Context
     ) -> None:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             await _write(self._gateway.stream_complete(request, call), context)
 
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.embed(request, call)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.list_models(request, call)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.get_model(request, call)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
-        async with _Rpc(request, context) as call:
+        async with Rpc(request, context) as call:
             return await self._gateway.get_status(request, call)
 
 
-class _Rpc:
+class Rpc:
     """``async with`` around the call of a gateway: metadata in, errors and trailers out."""
 
     def __init__(self, request: Message | None, context: Context) -> None:

@@ -31,7 +31,8 @@ class Setup:
         self.backends: Final = backends.build(config.backends, running or {})
         self.catalog: Final = Catalog(self.backends.values(), config.routes.bare)
         self.models: Final = Models(config.routes, self.catalog)
-        keys = Keys(config.keys)
+        self.admin_keys: Final = Keys(config.admin_keys)
+        keys = Keys(config.keys, others=config.admin_keys)
         self.question_stages: Final = (first, *stages.for_questions(keys))
         self.chat_stages, self.text_stages, self.embed_stages = (
             (first, *stages.for_calls(keys, self.models, self._standing, check))

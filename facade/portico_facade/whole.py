@@ -11,6 +11,7 @@ from portico.config import Mistakes, Source
 from portico_core import config as core_config
 from portico_core.admin import admin
 from portico_core.gateway import RoutingGateway
+from portico_core.reload import Reloads, reloading
 from portico_core.server import Server
 from portico_facade import config as facade_config
 from portico_facade.app import make_app
@@ -61,17 +62,23 @@ async def whole(
     *,
     drain: float,
     hurry: asyncio.Event | None = None,
+    reloads: Reloads | None = None,
 ) -> AsyncIterator[Whole]:
     """Run both halves while the block does, then drain them for ``drain`` seconds or until ``hurry``.
 
-    Raises OSError where an address cannot be listened on.
+    ``reloads``: how the core comes to another configuration; None: not at all. Raises OSError where an
+    address cannot be listened on.
     """
     hurry = hurry or asyncio.Event()
     core = RoutingGateway(config)
-    async with contextlib.aclosing(core), admin(core.metrics.told, where.admin):
+    async with (
+        contextlib.aclosing(core),
+        admin(core.metrics.told, where.admin),
+        reloading(core, reloads) if reloads else contextlib.nullcontext() as reload,
+    ):
         await core.start()
         app = make_app(core, settings)
-        calls = Server(core, shared=where.shared) if where.grpc else None
+        calls = Server(core, shared=where.shared, reload=reload) if where.grpc else None
         # Of ``drain``: who fails to start, or is cancelled, waits for nobody.
         left = 0.0
         try:

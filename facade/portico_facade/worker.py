@@ -1,13 +1,15 @@
 """One worker of ``portico serve``: a whole gateway that shares its ports with the other workers."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from portico_core.reload import reloading
+from portico_core.reload import Reloads
 from portico_facade.merged import born, merged, totals
 from portico_facade.server import stop_signals
 from portico_facade.telling import ask, telling
@@ -32,12 +34,19 @@ async def work(
     source: Path | None, where: Where, folder: Path, number: int, *, ready: Callable[[str], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it."""
+    supervisor = os.getppid()
+
+    def spread() -> None:
+        # The supervisor has all of its workers reload. One that is gone has left us another parent.
+        if os.getppid() == supervisor:
+            os.kill(supervisor, signal.SIGHUP)
+
     settings, config = load(source)
+    reloads = Reloads(source, lambda: load(source)[1], spread)
     with stop_signals() as (stop, hurry):
-        async with (
-            whole(settings, config, where, drain=settings.drain, hurry=hurry) as running,
-            reloading(running.core, source, lambda: load(source)[1]),
-        ):
+        async with whole(
+            settings, config, where, drain=settings.drain, hurry=hurry, reloads=reloads
+        ) as running:
             texts = {FACADE: text_of(running.facade.metrics.told), CORE: text_of(running.core.metrics.told)}
 
             async def told() -> CollectorRegistry:

@@ -15,7 +15,7 @@ from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import ListModelsRequest
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
-from portico_core.reload import reloading
+from portico_core.reload import Reloads, reloading
 from tests.support.core import FOREVER, Upstream, answer, ask, ask_stream, config, direct, finish, role, text
 
 
@@ -126,7 +126,7 @@ async def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "portico.yaml"
     path.write_text("one")
     files = Files(config({"b": b}))
-    async with direct(config({"a": a})) as gateway, reloading(gateway, path, files.load):
+    async with direct(config({"a": a})) as gateway, reloading(gateway, Reloads(path, files.load)):
         path.write_text("another")
         await until_served_by(gateway, "b")
 
@@ -134,7 +134,7 @@ async def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 async def test_a_hangup_reads_it_again_whether_or_not_it_changed() -> None:
     a, b = Upstream([[answer()]]), Upstream([[answer()]])
     files = Files(config({"b": b}))
-    async with direct(config({"a": a})) as gateway, reloading(gateway, None, files.load):
+    async with direct(config({"a": a})) as gateway, reloading(gateway, Reloads(None, files.load)):
         os.kill(os.getpid(), signal.SIGHUP)
         await until_served_by(gateway, "b")
 
@@ -143,7 +143,7 @@ async def test_a_bad_file_changes_nothing_and_says_why(caplog: pytest.LogCapture
     """The next good one is taken."""
     a, b = Upstream([[answer()]]), Upstream([[answer()]])
     files = Files(ConfigError("portico.yaml:3: models.m: has no candidate."), config({"b": b}))
-    async with direct(config({"a": a})) as gateway, reloading(gateway, None, files.load):
+    async with direct(config({"a": a})) as gateway, reloading(gateway, Reloads(None, files.load)):
         os.kill(os.getpid(), signal.SIGHUP)
         async with asyncio.timeout(10):
             while "portico.yaml:3: models.m: has no candidate." not in caplog.text:  # noqa: ASYNC110

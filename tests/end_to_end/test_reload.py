@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.support.gateway import Gateway, serve
+from tests.support.processes import portico
 
 ONE = "backends: {one: {dialect: dummy}}\nmodels: {m: one/echo-1}\n"
 OTHER = "backends: {other: {dialect: dummy}}\nmodels: {m: other/echo-1}\n"
@@ -64,3 +65,42 @@ def test_a_changed_file_takes_over_and_no_call_is_lost(env: Mapping[str, str], t
             over.set()
             asking.join()
         assert failures == []
+
+
+def unnoticed(path: Path, text: str) -> None:
+    """Change a file so that nobody who watches it sees that: same size, same time."""
+    before = path.stat()
+    assert len(text) == before.st_size
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("env", [{}, {"WORKERS": "3"}], ids=["halves", "workers"])
+def test_the_command_has_every_process_reload(env: Mapping[str, str], tmp_path: Path) -> None:
+    """It prints what changed; a file with a mistake and a caller's key change nothing."""
+    config = tmp_path / "portico.yaml"
+    keys = "admin_keys: [operator-key]\n"
+    config.write_text(ONE + keys)
+    with serve(config, env=env) as gateway:
+
+        def reload(status: int, key: str = "operator-key") -> str:
+            with portico("reload", "--grpc", gateway.grpc, env={"PORTICO_ADMIN_KEY": key}) as process:
+                assert process.popen.wait(30) == status, process.output
+            return process.output
+
+        assert served_by(gateway) == "one/echo-1"
+        unnoticed(config, ONE.replace("one", "two") + keys)
+        assert "not one of this gateway's" in reload(1, "callers-key")
+        assert served_by(gateway) == "one/echo-1"
+        assert reload(0).splitlines() == [
+            "The configuration is reloaded.",
+            "backends: + two, - one",
+            "models: ~ m",
+        ]
+        # Each call is a connection of its own, and the kernel chooses among the workers by chance.
+        end = time.monotonic() + 20
+        while {served_by(gateway) for _ in range(40)} != {"two/echo-1"}:
+            assert time.monotonic() < end, gateway.process.output
+        unnoticed(config, ONE.replace("one/", "two/") + keys)
+        assert f"{config}:2: models.m: no backend is called two" in reload(1)
+        assert served_by(gateway) == "two/echo-1"

@@ -22,6 +22,8 @@
 
     keys: {team-a: ${TEAM_A_KEY}} # one of which every caller shows; or a list without names
 
+    admin_keys: [${ADMIN_KEY}]    # for `portico reload`; without any it is refused
+
     timeouts: {connect: 5s, silence: 30s, total: 600s}
 
     admin: 127.0.0.1:9090         # GET /metrics of the core; without it there is no such port

@@ -8,7 +8,7 @@ from portico.config import Address, Mistakes, Node, Source, did_you_mean, fill, 
 from portico_core import environment
 from portico_core.adapters import Adapters, installed
 from portico_core.config.backends import backend_of, timeouts_of
-from portico_core.config.keys import keys_of
+from portico_core.config.keys import admin_keys_of, keys_of
 from portico_core.config.names import allowed_of, check_fallbacks, namespaces_of, routes_of
 from portico_core.config.settings import Backend, Config, Grpc, Key, Timeouts
 from portico_core.routing import Routes
@@ -18,7 +18,7 @@ _WITHOUT_A_FILE: Final = "backends: {dummy: {dialect: dummy}}"
 
 _SECTIONS: Final = (
     *("http", "grpc", "backends", "models", "default", "timeouts", "namespaces", "allowed_models", "keys"),
-    "admin",
+    *("admin", "admin_keys"),
 )
 
 
@@ -33,6 +33,7 @@ def load(source: Source | None, environ: Mapping[str, str], adapters: Adapters |
     known = installed() if adapters is None else adapters
     grpc, timeouts, routes = Grpc(), Timeouts(), Routes()
     keys: tuple[Key, ...] = ()
+    admin_keys: tuple[Key, ...] = ()
     admin: Address | None = None
     backends: list[Backend] = []
     mistakes = Mistakes()
@@ -56,6 +57,8 @@ def load(source: Source | None, environ: Mapping[str, str], adapters: Adapters |
         routes = routes_of(members, list(named))
     with mistakes:
         keys = keys_of(members.get("keys"), environ)
+    with mistakes:
+        admin_keys = admin_keys_of(members.get("admin_keys"))
     mistakes.report()
     with mistakes:
         namespaces = namespaces_of(members.get("namespaces"), backends)
@@ -63,7 +66,7 @@ def load(source: Source | None, environ: Mapping[str, str], adapters: Adapters |
         routes = dataclasses.replace(routes, namespaces=namespaces, allowed=allowed)
         check_fallbacks(members, routes)
     mistakes.report()
-    return Config(grpc, tuple(backends), routes, keys, admin)
+    return Config(grpc, tuple(backends), routes, keys, admin, admin_keys)
 
 
 def _without_a_file(environ: Mapping[str, str]) -> Node:

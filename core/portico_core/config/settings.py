@@ -92,3 +92,5 @@ class Config:
     keys: tuple[Key, ...] = ()
     #: HOST:PORT of the admin port. None: there is none.
     admin: Address | None = None
+    #: What operators must show who call the core's AdminService. Empty: nobody may.
+    admin_keys: tuple[Key, ...] = ()

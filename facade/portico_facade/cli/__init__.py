@@ -6,7 +6,19 @@ import sys
 from collections.abc import Sequence
 
 import portico
-from portico_facade.cli import chat, check, core, explain, facade, logs, models, serve, status, workers
+from portico_facade.cli import (
+    chat,
+    check,
+    core,
+    explain,
+    facade,
+    logs,
+    models,
+    reload,
+    serve,
+    status,
+    workers,
+)
 from portico_facade.cli.common import UsageError
 from portico_facade.cli.environment import read_env_file
 
@@ -21,6 +33,7 @@ internal services dial the gRPC core with the stubs.
   portico explain MODEL            why a request would go where
   portico models                   the models that a running gateway serves
   portico status                   how its backends are doing
+  portico reload                   have it read its configuration again
   portico chat "hello"             talk to it
 
 With nothing configured the gateway serves dummy/echo-1 and dummy/story-1, which
@@ -42,7 +55,7 @@ exit status: 0 after a clean end or drain, 1 when something failed, 2 for wrong 
 """
 
 # One module per command: its name, and what it adds to the parser.
-_COMMANDS = (serve, core, facade, check, explain, models, status, chat, workers)
+_COMMANDS = (serve, core, facade, check, explain, models, status, reload, chat, workers)
 
 # The commands whose logs may go to files; the others are for people, who read stderr.
 _SERVERS = ("serve", "core", "facade", "worker")

@@ -53,17 +53,22 @@ def checked_address(option: str, text: str) -> str:
 
 
 def add_core(parser: argparse.ArgumentParser) -> None:
-    """Add to a command how it reaches a running core."""
+    """Add to a command how it reaches a running core, and with which key."""
+    add_target(parser)
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="a key for the gateway, where it asks for one (default: PORTICO_API_KEY of the environment)",
+    )
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add to a command where a running core is."""
     parser.add_argument(
         "--grpc",
         default="localhost:50051",
         metavar="TARGET",
         help="the core: HOST:PORT, unix:/PATH or dns:///NAME:PORT (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--api-key",
-        metavar="KEY",
-        help="a key for the gateway, where it asks for one (default: PORTICO_API_KEY of the environment)",
     )
 
 

@@ -15,8 +15,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="run the gRPC routing core",
         description="Run the routing core: portico.v1.GatewayService, grpc.health.v1 and reflection. "
         "SIGTERM and SIGINT drain it: health turns NOT_SERVING, running calls finish, and it exits with 0. "
-        "When the configuration file changes, or on SIGHUP, it goes over to what the file says then; running "
-        "calls keep what they began with, and a file with mistakes changes nothing.",
+        "When the configuration file changes, on SIGHUP or by `portico reload`, it goes over to what "
+        "the file says then; running calls keep what they began with, and a file with mistakes changes "
+        "nothing.",
     )
     add_config(parser)
     parser.add_argument(
@@ -31,7 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _run(options: argparse.Namespace) -> int:
     from portico_core.config import ConfigError, load
-    from portico_core.reload import reloading
+    from portico_core.reload import Reloads
     from portico_core.server import serve
 
     make_up_key(tell=True)
@@ -42,5 +43,5 @@ def _run(options: argparse.Namespace) -> int:
     except ConfigError as error:
         raise UsageError(str(error)) from error
     listen = [checked_address("--listen", each) for each in options.listen or ()] or [config.grpc.listen]
-    beside = partial(reloading, path=path, load=again)
-    return run(serve(config, listen=listen, ready=announce("core"), beside=beside))
+    reloads = Reloads(path, again)
+    return run(serve(config, listen=listen, ready=announce("core"), reloads=reloads))

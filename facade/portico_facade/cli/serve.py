@@ -21,8 +21,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Run the whole gateway on this machine: a core and a facade, as two processes that speak "
         "over a Unix socket; or with --workers as many processes as it says, each facade and core in one, "
         "that share the ports. A process that dies is started again. SIGTERM and SIGINT drain all, a facade "
-        "before its core. When the configuration file changes, or on SIGHUP, the core goes over "
-        "to what it says then.",
+        "before its core. When the configuration file changes, on SIGHUP or by `portico reload`, the core "
+        "goes over to what it says then.",
     )
     add_config(parser)
     parser.add_argument(
