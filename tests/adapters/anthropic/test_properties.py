@@ -2,14 +2,11 @@
 
 import itertools
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from anthropic.types import MessageCreateParams
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -27,25 +24,7 @@ from portico_adapters.anthropic.errors import error_of
 from portico_adapters.anthropic.models import models_of
 from tests.adapters.anthropic.fixtures import CALL, settings_for
 from tests.proto.openai.strategies import JSON, anything, requests
-
-FEW, MANY = 40, 20_000
-
-
-def fuzz(*strategies: JSON) -> Callable[[Callable[..., None]], Callable[[int], None]]:
-    """Make a test of a function that takes what the strategies draw: of a few examples, nightly of many."""
-
-    def wrap(check: Callable[..., None]) -> Callable[[int], None]:
-        @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
-        def test(examples: int) -> None:
-            slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-            limits = settings(deadline=None, max_examples=examples, suppress_health_check=slow)
-            limits(given(*strategies)(check))()
-
-        test.__name__, test.__doc__ = check.__name__, check.__doc__
-        return test
-
-    return wrap
-
+from tests.support.fuzz import cuts, damaged, fuzz, reads
 
 models = st.sampled_from(
     ["claude-3-haiku-20240307", "claude-sonnet-4-5", "claude-opus-4-6", "claude-fable-5", "x"]
@@ -254,14 +233,13 @@ def wire_of(events: list[Any]) -> bytes:
     return b"".join(b"event: e\ndata: %b\n\n" % json.dumps(event).encode() for event in events)
 
 
-def outcome(wire: bytes, cuts: list[int]) -> Any:
+def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
     translation = Translation(StreamResponse, SseParser(1 << 20), ChatStream(CALL))
-    places = [0, *sorted(cuts), len(wire)]
     messages: list[StreamResponse] = []
     try:
-        for start, end in itertools.pairwise(places):
-            messages.extend(translation.feed(wire[start:end]))
+        for read in reads(wire, places):
+            messages.extend(translation.feed(read))
         messages.extend(translation.close())
     except GatewayError as error:
         return chunks_of(messages), error.error_class
@@ -285,7 +263,7 @@ def test_a_stream_says_what_the_whole_answer_says(answer: Any, noise: list[Any],
     """And both what was said: wherever reads end, whatever members and events are new."""
     whole = completion_of(json.dumps(answer).encode(), CALL)
     wire = wire_of(events_of(answer, noise))
-    chunks, joined = outcome(wire, data.draw(st.lists(st.integers(0, len(wire)), max_size=5)))
+    chunks, joined = outcome(wire, cuts(data, wire))
     (one,), (other,) = whole.choices, joined.choices
     of_kind = {
         kind: [b for b in answer["content"] if b["type"] == kind] for kind in ("text", "thinking", "tool_use")
@@ -336,12 +314,9 @@ def test_what_was_said_can_be_sent_back(answer: Any) -> None:
 def test_a_damaged_stream_is_the_right_answer_or_an_error(answer: Any, noise: list[Any], data: Any) -> None:
     """Cut off, with bytes changed, in any pieces: never a crash, and the same however it is cut."""
     wire = wire_of(events_of(answer, noise))
-    damaged = bytearray(wire[: data.draw(st.integers(0, len(wire)))])
-    for place in data.draw(st.lists(st.integers(0, max(0, len(damaged) - 1)), max_size=3)):
-        if damaged:
-            damaged[place] = data.draw(st.sampled_from(b'\n"{}[],:\\\x00\xff1e'))
-    whole = outcome(bytes(damaged), [])
-    assert outcome(bytes(damaged), data.draw(st.lists(st.integers(0, len(damaged)), max_size=5))) == whole
+    spoilt = damaged(data, wire)
+    whole = outcome(spoilt, [])
+    assert outcome(spoilt, cuts(data, spoilt)) == whole
     assert isinstance(whole[1], ErrorClass) or whole[1].choices[0].finish_reason
 
 

@@ -4,8 +4,6 @@ import itertools
 import json
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.adapter import UpstreamCall
@@ -21,9 +19,7 @@ from portico_adapters.bedrock.errors import error_of
 from portico_adapters.bedrock.frames import Frames
 from tests.adapters.bedrock.fixtures import CALL, MODEL, event, exception, frame
 from tests.proto.openai.strategies import JSON, anything, requests
-
-brief = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-thorough = settings(deadline=None, max_examples=20_000, suppress_health_check=list(HealthCheck))
+from tests.support.fuzz import cuts, damaged, fuzz, reads
 
 texts = st.text(max_size=6)
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
@@ -90,13 +86,13 @@ def answers(draw: st.DrawFn) -> tuple[list[Any], str, dict[str, Any], bytes]:
     return said, reason, usage, b"".join(wire)
 
 
-def outcome(wire: bytes, cuts: list[int]) -> Any:
+def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the answer or the error of a stream that arrives cut at these places."""
     translation = Translation(StreamResponse, Frames(1 << 20), ChatStream(CALL))
     messages: list[StreamResponse] = []
     try:
-        for start, end in itertools.pairwise([0, *sorted(cuts), len(wire)]):
-            messages.extend(translation.feed(wire[start:end]))
+        for read in reads(wire, places):
+            messages.extend(translation.feed(read))
         messages.extend(translation.close())
     except GatewayError as error:
         return chunks_of(messages), error.error_class
@@ -109,7 +105,9 @@ def chunks_of(messages: list[StreamResponse]) -> list[Any]:
     return [chunk for message in messages for chunk in message.chunks]
 
 
-def a_request_is_translated_or_refused_by_name(request: dict[str, Any], role: str) -> None:
+@fuzz(requests, roles)
+def test_a_request_is_translated_or_refused_by_name(request: dict[str, Any], role: str) -> None:
+    """A body whose sides take turns, or 400 that names a member."""
     for message in request["messages"]:
         message["role"] = role
     params, _ = parse_chat(json.dumps(request).encode())
@@ -130,14 +128,15 @@ def made_or_error(make: Any, *given: Any) -> Any:
         return error
 
 
-def a_stream_says_what_the_whole_answer_says(answer: Any, data: st.DataObject) -> None:
+@fuzz(answers(), st.data())
+def test_a_stream_says_what_the_whole_answer_says(answer: Any, data: st.DataObject) -> None:
+    """Wherever reads end, whatever members and events are new."""
     said, reason, usage, wire = answer
     content = [whole_block(block) for block in said]
     message = {"role": "assistant", "content": content}
     body = json.dumps({"output": {"message": message}, "stopReason": reason, "usage": usage}).encode()
     whole = completion_of(body, CALL)
-    cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=20))
-    _, joined = outcome(wire, cuts)
+    _, joined = outcome(wire, cuts(data, wire))
     (one,), (other,) = whole.choices, joined.choices
     assert other.finish_reason == one.finish_reason
     assert other.message.content == one.message.content
@@ -155,15 +154,13 @@ def a_stream_says_what_the_whole_answer_says(answer: Any, data: st.DataObject) -
     assert joined.usage.prompt_tokens == prompt
 
 
-def a_damaged_stream_is_the_right_answer_or_an_error(answer: Any, data: st.DataObject) -> None:
+@fuzz(answers(), st.data())
+def test_a_damaged_stream_is_the_right_answer_or_an_error(answer: Any, data: st.DataObject) -> None:
+    """Cut off, with bytes changed, in any pieces: never a crash, and the same however it is cut."""
     wire = answer[3]
-    damaged = bytearray(wire[: data.draw(st.integers(0, len(wire)))])
-    for place in data.draw(st.lists(st.integers(0, max(0, len(damaged) - 1)), max_size=2)):
-        if damaged:
-            damaged[place] = data.draw(st.integers(0, 255))
-    whole = outcome(bytes(damaged), [])
-    cuts = data.draw(st.lists(st.integers(0, len(damaged)), max_size=20))
-    assert outcome(bytes(damaged), cuts) == whole
+    spoilt = damaged(data, wire, bytes(range(256)))
+    whole = outcome(spoilt, [])
+    assert outcome(spoilt, cuts(data, spoilt)) == whole
     assert whole[1] is ErrorClass.UPSTREAM or whole[1].choices[0].finish_reason
 
 
@@ -194,7 +191,9 @@ any_frames: JSON = st.one_of(
 )
 
 
-def frames_of_any_json_are_answers_or_errors(frames: list[bytes]) -> None:
+@fuzz(st.lists(any_frames, max_size=6))
+def test_frames_of_any_json_are_answers_or_errors(frames: list[bytes]) -> None:
+    """A server of another kind does not crash the gateway."""
     _, result = outcome(b"".join(frames), [])
     assert isinstance(result, ErrorClass) or result.choices[0].finish_reason
 
@@ -222,7 +221,9 @@ any_answers: JSON = st.recursive(
 )
 
 
-def answers_of_any_json_are_answers_or_errors(answer: Any) -> None:
+@fuzz(any_answers)
+def test_answers_of_any_json_are_answers_or_errors(answer: Any) -> None:
+    """Whole ones, and errors."""
     body = json.dumps(answer).encode()
     error_of(500, body, (), callers_key=False)
     made = made_or_error(completion_of, body, CALL)
@@ -232,32 +233,7 @@ def answers_of_any_json_are_answers_or_errors(answer: Any) -> None:
         assert made.choices[0].finish_reason
 
 
-def bytes_of_any_kind_are_answers_or_errors(wire: bytes, data: st.DataObject) -> None:
-    cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=5))
-    assert outcome(wire, cuts) == outcome(wire, [])
-
-
-#: What holds, and for what.
-HOLDS: dict[Any, tuple[Any, ...]] = {
-    a_request_is_translated_or_refused_by_name: (requests, roles),
-    a_stream_says_what_the_whole_answer_says: (answers(), st.data()),
-    a_damaged_stream_is_the_right_answer_or_an_error: (answers(), st.data()),
-    frames_of_any_json_are_answers_or_errors: (st.lists(any_frames, max_size=6),),
-    answers_of_any_json_are_answers_or_errors: (any_answers,),
-    bytes_of_any_kind_are_answers_or_errors: (st.binary(max_size=80), st.data()),
-}
-
-
-@pytest.mark.parametrize("holds", HOLDS, ids=lambda holds: holds.__name__)
-def test_it_holds(holds: Any) -> None:
-    """For some examples."""
-    examples: Any = given(*HOLDS[holds])
-    brief(examples(holds))()
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("holds", HOLDS, ids=lambda holds: holds.__name__)
-def test_it_holds_for_many(holds: Any) -> None:
-    """For 20,000 examples each."""
-    examples: Any = given(*HOLDS[holds])
-    thorough(examples(holds))()
+@fuzz(st.binary(max_size=80), st.data())
+def test_bytes_of_any_kind_are_answers_or_errors(wire: bytes, data: st.DataObject) -> None:
+    """The same however they are cut."""
+    assert outcome(wire, cuts(data, wire)) == outcome(wire, [])

@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.adapter import UpstreamCall
@@ -17,11 +15,9 @@ from portico_adapters.cohere.chat_answer import completion_of
 from portico_adapters.cohere.chat_request import chat_body
 from tests.adapters.cohere.fixtures import CALL, MODEL, events, translated
 from tests.proto.openai.strategies import JSON, anything, requests
+from tests.support.fuzz import cuts, damaged, fuzz, shuffled
 
 T = TypeVar("T")
-Check = Callable[[], None]
-#: Settings of hypothesis, which a property is run with.
-Run = Callable[[Check], Check]
 
 TYPES = (
     *("message-start", "content-start", "content-delta", "content-end", "tool-plan-delta", "citation-start"),
@@ -30,22 +26,6 @@ TYPES = (
 texts = st.text(max_size=6)
 unknown: JSON = st.dictionaries(st.sampled_from(["x", "Type", "mood", ""]), anything, max_size=2)
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool"])
-
-
-def examples(count: int) -> Run:
-    return settings(deadline=None, max_examples=count, suppress_health_check=list(HealthCheck))
-
-
-#: A property in its short and its long form.
-few, many = examples(50), examples(20_000)
-
-
-def shuffled(value: Any, order: Any) -> Any:
-    """Return the same JSON with the members of its objects in another order."""
-    if isinstance(value, dict):
-        names = sorted(value, key=lambda _: order.random())
-        return {name: shuffled(value[name], order) for name in names}
-    return [shuffled(each, order) for each in value] if isinstance(value, list) else value
 
 
 @st.composite
@@ -96,131 +76,83 @@ def failing(make: Callable[[], T]) -> T | GatewayError:
         return error
 
 
-def outcome(wire: bytes, cuts: Sequence[int] = ()) -> Any:
+def outcome(wire: bytes, places: Sequence[int] = ()) -> Any:
     """Return the chunks and the error, if any, of a stream that arrives cut at these places."""
     messages: list[StreamResponse] = []
     error = None
     try:
-        messages.extend(translated(wire, cuts))
+        messages.extend(translated(wire, places))
     except GatewayError as failed:
         error = failed.error_class, failed.http_status
     return [chunk for message in messages for chunk in message.chunks], error
 
 
-def a_request_is_translated_or_refused(run: Run) -> Check:
+@fuzz(requests, roles)
+def test_a_request_is_translated_or_refused(request: dict[str, Any], role: str) -> None:
     """A body that is JSON and for the right model, or 400 that names a member."""
-
-    @run
-    @given(requests, roles)
-    def check(request: dict[str, Any], role: str) -> None:
-        for message in request["messages"]:
-            message["role"] = role
-        params, stream = parse_chat(json.dumps(request).encode())
-        body = failing(lambda: chat_body(UpstreamCall(params, MODEL), stream=stream))
-        if isinstance(body, GatewayError):
-            assert (body.error_class, body.http_status) == (ErrorClass.CALLER, 400)
-            assert body.param
-            return
-        sent = json.loads(body)
-        assert (sent["model"], sent["stream"], len(sent["messages"])) == (
-            MODEL,
-            stream,
-            len(request["messages"]),
-        )
-
-    return check
+    for message in request["messages"]:
+        message["role"] = role
+    params, stream = parse_chat(json.dumps(request).encode())
+    body = failing(lambda: chat_body(UpstreamCall(params, MODEL), stream=stream))
+    if isinstance(body, GatewayError):
+        assert (body.error_class, body.http_status) == (ErrorClass.CALLER, 400)
+        assert body.param
+        return
+    sent = json.loads(body)
+    assert (sent["model"], sent["stream"]) == (MODEL, stream)
+    assert len(sent["messages"]) == len(request["messages"])
 
 
-def a_stream_says_what_the_whole_answer_says(run: Run) -> Check:
+@fuzz(told(), st.data())
+def test_a_stream_says_what_the_whole_answer_says(both: tuple[bytes, bytes], data: st.DataObject) -> None:
     """Wherever reads end, whatever members are new and in whatever order they come."""
-
-    @run
-    @given(told(), st.data())
-    def check(both: tuple[bytes, bytes], data: st.DataObject) -> None:
-        body, wire = both
-        cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=8))
-        streamed, whole = assemble(translated(wire, cuts)), completion_of(body, CALL)
-        (found,), (expected,) = streamed.choices, whole.choices
-        assert found.message.content == expected.message.content
-        assert found.message.reasoning_content == expected.message.reasoning_content
-        assert found.finish_reason == expected.finish_reason
-        assert streamed.usage == whole.usage
-        assert [(call.id, call.function) for call in found.message.tool_calls] == [
-            (call.id, call.function) for call in expected.message.tool_calls
-        ]
-
-    return check
+    body, wire = both
+    streamed, whole = assemble(translated(wire, cuts(data, wire))), completion_of(body, CALL)
+    (found,), (expected,) = streamed.choices, whole.choices
+    assert found.message.content == expected.message.content
+    assert found.message.reasoning_content == expected.message.reasoning_content
+    assert found.finish_reason == expected.finish_reason
+    assert streamed.usage == whole.usage
+    assert [(call.id, call.function) for call in found.message.tool_calls] == [
+        (call.id, call.function) for call in expected.message.tool_calls
+    ]
 
 
-def a_damaged_stream_is_an_answer_or_an_error(run: Run) -> Check:
+@fuzz(told(), st.data())
+def test_a_damaged_stream_is_an_answer_or_an_error(both: tuple[bytes, bytes], data: st.DataObject) -> None:
     """Cut off, with bytes changed, in any pieces: never a crash, and the same however it is cut."""
-
-    @run
-    @given(told(), st.data())
-    def check(both: tuple[bytes, bytes], data: st.DataObject) -> None:
-        damaged = bytearray(both[1][: data.draw(st.integers(0, len(both[1])))])
-        for place in data.draw(st.lists(st.integers(0, max(0, len(damaged) - 1)), max_size=3)):
-            if damaged:
-                damaged[place] = data.draw(st.sampled_from(b'\n"{}[],:\\\x00\xff1e'))
-        cuts = data.draw(st.lists(st.integers(0, len(damaged)), max_size=8))
-        chunks, error = outcome(bytes(damaged))
-        assert outcome(bytes(damaged), cuts) == (chunks, error)
-        assert error is not None or chunks[-1].choices[0].finish_reason
-
-    return check
+    spoilt = damaged(data, both[1])
+    chunks, error = outcome(spoilt)
+    assert outcome(spoilt, cuts(data, spoilt)) == (chunks, error)
+    assert error is not None or chunks[-1].choices[0].finish_reason
 
 
-def events_of_any_json_are_answers_or_errors(run: Run) -> Check:
-    """In any order, of known and unknown types; and whole answers of any JSON."""
-    message: JSON = st.dictionaries(
-        st.sampled_from(["content", "tool_plan", "tool_calls", "citations"]),
-        anything | st.dictionaries(st.sampled_from(["text", "thinking", "id", "function"]), anything),
-    )
-    parts: JSON = st.fixed_dictionaries(
-        {},
-        optional={
-            "message": anything | message,
-            "finish_reason": anything,
-            "usage": anything,
-            "error": anything,
-        },
-    )
-    event: JSON = st.fixed_dictionaries(
-        {"type": st.sampled_from(TYPES)},
-        optional={"index": anything, "delta": anything | parts, "logprobs": anything, "id": anything},
-    )
-
-    @run
-    @given(st.lists(anything | event, max_size=5), anything | parts)
-    def check(stream: list[Any], body: Any) -> None:
-        chunks, error = outcome(events(*stream))
-        assert error is not None or chunks[-1].choices[0].finish_reason
-        whole = failing(lambda: completion_of(json.dumps(body).encode(), CALL))
-        if isinstance(whole, GatewayError):
-            assert whole.error_class is ErrorClass.UPSTREAM
-        else:
-            assert whole.choices[0].finish_reason
-
-    return check
-
-
-PROPERTIES = (
-    a_request_is_translated_or_refused,
-    a_stream_says_what_the_whole_answer_says,
-    a_damaged_stream_is_an_answer_or_an_error,
-    events_of_any_json_are_answers_or_errors,
+any_message: JSON = st.dictionaries(
+    st.sampled_from(["content", "tool_plan", "tool_calls", "citations"]),
+    anything | st.dictionaries(st.sampled_from(["text", "thinking", "id", "function"]), anything),
 )
-for_each_property = pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
+any_parts: JSON = st.fixed_dictionaries(
+    {},
+    optional={
+        "message": anything | any_message,
+        "finish_reason": anything,
+        "usage": anything,
+        "error": anything,
+    },
+)
+any_event: JSON = st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES)},
+    optional={"index": anything, "delta": anything | any_parts, "logprobs": anything, "id": anything},
+)
 
 
-@for_each_property
-def test_it_holds(holds: Callable[[Run], Check]) -> None:
-    """For a few examples."""
-    holds(few)()
-
-
-@pytest.mark.nightly
-@for_each_property
-def test_it_holds_for_many(holds: Callable[[Run], Check]) -> None:
-    """For 20,000."""
-    holds(many)()
+@fuzz(st.lists(anything | any_event, max_size=5), anything | any_parts)
+def test_events_of_any_json_are_answers_or_errors(stream: list[Any], body: Any) -> None:
+    """In any order, of known and unknown types; and whole answers of any JSON."""
+    chunks, error = outcome(events(*stream))
+    assert error is not None or chunks[-1].choices[0].finish_reason
+    whole = failing(lambda: completion_of(json.dumps(body).encode(), CALL))
+    if isinstance(whole, GatewayError):
+        assert whole.error_class is ErrorClass.UPSTREAM
+    else:
+        assert whole.choices[0].finish_reason

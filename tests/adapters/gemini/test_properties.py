@@ -2,14 +2,11 @@
 
 import itertools
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from google.genai import types
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.adapter import UpstreamCall
@@ -26,25 +23,7 @@ from portico_adapters.gemini.framing import StreamFraming
 from portico_adapters.gemini.models import models_of
 from tests.adapters.gemini.fixtures import CALL, MODEL, NEWER
 from tests.proto.openai.strategies import JSON, anything, requests
-
-FEW, MANY = 40, 20_000
-
-
-def fuzz(*strategies: JSON) -> Callable[[Callable[..., None]], Callable[[int], None]]:
-    """Make a test of a function that takes what the strategies draw: of a few examples, nightly of many."""
-
-    def wrap(check: Callable[..., None]) -> Callable[[int], None]:
-        @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
-        def test(examples: int) -> None:
-            slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-            limits = settings(deadline=None, max_examples=examples, suppress_health_check=slow)
-            limits(given(*strategies)(check))()
-
-        test.__name__, test.__doc__ = check.__name__, check.__doc__
-        return test
-
-    return wrap
-
+from tests.support.fuzz import cuts, fuzz, reads
 
 models = st.sampled_from([MODEL, NEWER, "x"])
 texts = st.text(max_size=6)
@@ -207,15 +186,14 @@ def wire_of(answer: Any, noise: list[Any], framing: str) -> bytes:
     return b"".join(b"data: %b%b" % (json.dumps(event).encode(), framing.encode() * 2) for event in told)
 
 
-def outcome(wire: bytes, cuts: list[int]) -> Any:
+def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
     events = ChatStream(CALL, callers_key=False)
     translation = Translation(StreamResponse, StreamFraming(1 << 20), events)
-    places = [0, *sorted(cuts), len(wire)]
     messages: list[StreamResponse] = []
     try:
-        for start, end in itertools.pairwise(places):
-            messages.extend(translation.feed(wire[start:end]))
+        for read in reads(wire, places):
+            messages.extend(translation.feed(read))
         messages.extend(translation.close())
     except GatewayError as error:
         return chunks_of(messages), error.error_class
@@ -240,7 +218,7 @@ def test_a_stream_says_what_the_whole_answer_says(
     """And both what was said: wherever reads end, whatever members and events are new."""
     whole = completion_of(json.dumps(answer).encode(), CALL, callers_key=False)
     wire = wire_of(answer, noise, framing)
-    chunks, joined = outcome(wire, data.draw(st.lists(st.integers(0, len(wire)), max_size=5)))
+    chunks, joined = outcome(wire, cuts(data, wire))
     (one,), (other,) = whole.choices, joined.choices
     told = answer["candidates"][0]["content"]["parts"]
     for message in (one.message, other.message):

@@ -1,10 +1,9 @@
 """What holds for every request and every answer, whatever is in it."""
 
-import itertools
 import json
+from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.adapter import UpstreamCall
@@ -18,8 +17,7 @@ from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
 from tests.adapters.ollama.fixtures import CALL, MODEL, settings_for
 from tests.proto.openai.strategies import JSON, anything, requests
-
-thorough = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+from tests.support.fuzz import cuts, damaged, fuzz, reads, shuffled
 
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool"])
 texts = st.text(max_size=6)
@@ -30,8 +28,7 @@ arguments: JSON = st.dictionaries(texts, anything, max_size=3)
 TIME = "2025-05-10T15:06:48.639712648Z"
 
 
-@thorough
-@given(requests, roles)
+@fuzz(requests, roles)
 def test_a_request_is_translated_or_refused_by_name(request: dict[str, Any], role: str) -> None:
     """A body that is JSON and for the right model, or 400 that names a member."""
     for message in request["messages"]:
@@ -79,19 +76,24 @@ ends: JSON = st.fixed_dictionaries(
 )
 
 
-def lines_of(pieces: list[dict[str, Any]], end: dict[str, Any], more: dict[str, Any]) -> bytes:
+def lines_of(
+    pieces: list[dict[str, Any]], end: dict[str, Any], more: dict[str, Any], order: Random | None = None
+) -> bytes:
     lines = [{"created_at": TIME, "message": piece, "done": False} for piece in pieces]
     lines.append({"created_at": TIME, "message": {"content": ""}} | end)
-    return b"".join(json.dumps(line | more).encode() + b"\n" for line in lines)
+    told = [line | more for line in lines]
+    if order:
+        told = shuffled(told, order)
+    return b"".join(json.dumps(line).encode() + b"\n" for line in told)
 
 
-def outcome(wire: bytes, cuts: list[int]) -> Any:
+def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the error, if any, of a stream that arrives cut at these places."""
     translator = Translation(StreamResponse, NdjsonParser(1 << 20), ChatStream(CALL))
     messages: list[StreamResponse] = []
     try:
-        for start, end in itertools.pairwise([0, *sorted(cuts), len(wire)]):
-            messages.extend(translator.feed(wire[start:end]))
+        for read in reads(wire, places):
+            messages.extend(translator.feed(read))
         messages.extend(translator.close())
     except GatewayError as error:
         return chunks_of(messages), error.error_class
@@ -105,14 +107,13 @@ def chunks_of(messages: list[StreamResponse]) -> list[Any]:
 streams = st.builds(lines_of, st.lists(said, max_size=4), ends, unknown)
 
 
-@thorough
-@given(st.lists(said, max_size=4), ends, unknown, st.data())
+@fuzz(st.lists(said, max_size=4), ends, unknown, st.data())
 def test_a_stream_arrives_whole_and_exactly(
     pieces: list[dict[str, Any]], end: dict[str, Any], more: dict[str, Any], data: st.DataObject
 ) -> None:
     """Wherever reads end, and whatever members are new; arguments mean what they meant."""
-    wire = lines_of(pieces, end, more)
-    _, completion = outcome(wire, data.draw(st.lists(st.integers(0, len(wire)))))
+    wire = lines_of(pieces, end, more, data.draw(st.randoms(use_true_random=False)))
+    _, completion = outcome(wire, cuts(data, wire))
     (choice,) = completion.choices
     made = [call["function"] for piece in pieces for call in piece.get("tool_calls", ())]
     assert choice.message.content == "".join(piece["content"] for piece in pieces)
@@ -127,8 +128,7 @@ def test_a_stream_arrives_whole_and_exactly(
     assert completion.usage.total_tokens == end.get("prompt_eval_count", 0) + end.get("eval_count", 0)
 
 
-@thorough
-@given(said, ends, unknown)
+@fuzz(said, ends, unknown)
 def test_a_whole_answer_says_what_its_stream_says(
     message: dict[str, Any], end: dict[str, Any], more: dict[str, Any]
 ) -> None:
@@ -144,21 +144,16 @@ def test_a_whole_answer_says_what_its_stream_says(
     assert joined == whole
 
 
-@thorough
-@given(streams, st.data())
+@fuzz(streams, st.data())
 def test_a_damaged_stream_is_the_right_answer_or_an_error(wire: bytes, data: st.DataObject) -> None:
     """Cut off, with bytes changed, in any pieces: never a crash, and the same however it is cut."""
-    damaged = bytearray(wire[: data.draw(st.integers(0, len(wire)))])
-    for place in data.draw(st.lists(st.integers(0, max(0, len(damaged) - 1)), max_size=3)):
-        if damaged:
-            damaged[place] = data.draw(st.sampled_from(b'\n"{}[],:\\\x00\xff1e'))
-    whole = outcome(bytes(damaged), [])
-    assert outcome(bytes(damaged), data.draw(st.lists(st.integers(0, len(damaged))))) == whole
+    spoilt = damaged(data, wire)
+    whole = outcome(spoilt, [])
+    assert outcome(spoilt, cuts(data, spoilt)) == whole
     assert whole[1] is ErrorClass.UPSTREAM or whole[1].choices[0].finish_reason
 
 
-@thorough
-@given(
+@fuzz(
     st.lists(anything | st.dictionaries(st.sampled_from(["message", "done", "error", "logprobs"]), anything))
 )
 def test_lines_of_any_json_are_answers_or_errors(lines: list[Any]) -> None:
