@@ -13,7 +13,7 @@ from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
 from portico_core.backends import Backend
 from portico_core.call import Call
-from portico_core.places import Places
+from portico_core.state_store import Gate
 from portico_core.policy import DROP
 from portico_core.resilience.breaker import Ticket, verdict
 from portico_core.resilience.tail import Tail
@@ -42,7 +42,7 @@ class Attempt:
         call: Call,
         backend: Backend,
         candidate: Candidate,
-        places: Sequence[Places] = (),
+        places: Sequence[Gate] = (),
         *,
         streamed: bool,
     ) -> None:
@@ -115,6 +115,11 @@ class Attempt:
         if self.tail is not None:
             self.tail.note(taken)
         self.standing.breaker.answered(self._ticket, now)
+
+    def tell(self, what: str, **values: object) -> None:
+        """Log what an operator should know of an attempt that went well."""
+        request_id = self.call.context.request_id
+        _log.info("%s %s", what, line(request_id=request_id, candidate=self.candidate, **values))
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since it was made."""

@@ -26,7 +26,8 @@ async def follow(
             while (response := await _next(source, attempt, progress)) is not None:
                 progress.take(response)
                 if progress.whole:
-                    attempt.watchdog.hurry(_GRACE)
+                    # Some finish a choice and say more of it all the same, which is not to be lost.
+                    attempt.watchdog.hurry(_GRACE, anew=progress.late)
                 if response.HasField("header") or not (held or attempt.committed):
                     identity.fill(response.header)
                     response.header.model = attempt.candidate.public or call.model
@@ -39,6 +40,8 @@ async def follow(
                     held[0].served.CopyFrom(attempt.served)
                     for each in _joined(held):
                         yield each
+        if progress.contradiction:
+            attempt.tell("a choice was finished twice", finish_reasons=progress.contradiction)
         if progress.usage is None:
             progress.usage = usage.estimated(call.params, progress.size)
             yield operation.telling(progress.usage)

@@ -17,11 +17,17 @@ from portico_core.usage import tells
 #: reasoning: after so many the backend is at work, and is as good as committed.
 _MOST_HELD = 1000
 
+# Characters of a finish_reason that are told to an operator: a backend may write anything there.
+_LONGEST_REASON = 64
+
 
 class Progress:
     """What the messages of one stream amount to so far."""
 
-    __slots__ = ("_begun", "_empty", "_finished", "_has_content", "_text_of", "committed", "size", "usage")
+    __slots__ = (
+        *("_begun", "_empty", "_finished", "_has_content", "_text_of"),
+        *("committed", "contradiction", "late", "size", "usage"),
+    )
 
     def __init__(self, has_content: Callable[[Any], bool], text_of: Callable[[Any], str]) -> None:
         """``has_content``: of a choice; ``text_of``: its field for text."""
@@ -33,17 +39,25 @@ class Progress:
         self.usage: Usage | None = None
         #: Bytes of the texts that came before any usage: where none comes, it is estimated from them.
         self.size = 0
+        #: Whether the last message had content for a choice that was finished.
+        self.late = False
+        #: A choice's finish_reason, and another one that came later; "" where none did.
+        self.contradiction = ""
         self._begun: set[int] = set()
-        self._finished: set[int] = set()
+        self._finished: dict[int, str] = {}
         self._empty = 0
 
     @property
     def whole(self) -> bool:
         """Whether every choice that began has its finish_reason."""
-        return bool(self._begun) and self._begun == self._finished
+        return bool(self._begun) and self._begun == self._finished.keys()
 
     def take(self, response: StreamResponse | StreamCompleteResponse) -> None:
-        """Account for the next message."""
+        """Account for the next message, and take out of it what finishes a choice once more.
+
+        Callers have acted by the first finish_reason: a later one, the same or another, changes nothing.
+        """
+        self.late = False
         if not self.committed:
             self._look_for_content(response)
         begun, finished = self._begun, self._finished
@@ -53,13 +67,23 @@ class Progress:
                 self.usage, text_of = chunk.usage, None
             # A copy of the list: to go through protobuf's own costs half as much again.
             for choice in chunk.choices[:]:
-                begun.add(choice.index)
-                if choice.finish_reason:
-                    finished.add(choice.index)
+                index = choice.index
+                begun.add(index)
+                if index in finished:
+                    self._take_late(choice)
+                elif choice.finish_reason:
+                    finished[index] = choice.finish_reason
                 if text_of is not None:
                     # What stands beside a text is not looked for: that would double the cost of a chunk.
                     text = text_of(choice)
                     self.size += text_size.of_text(text) if text else text_size.of(choice)
+
+    def _take_late(self, choice: Any) -> None:
+        reason, first = choice.finish_reason, self._finished[choice.index]
+        if reason and reason != first:
+            self.contradiction = f"{first[:_LONGEST_REASON]}, then {reason[:_LONGEST_REASON]}"
+        choice.ClearField("finish_reason")
+        self.late = self.late or self._has_content(choice)
 
     def _look_for_content(self, response: StreamResponse | StreamCompleteResponse) -> None:
         self._empty += len(response.chunks)

@@ -32,7 +32,7 @@ class Watchdog:
         "_cancelling",
         "_ends",
         "_expired",
-        "_hurried",
+        "_hurry",
         "_seen",
         "_silence",
         "_task",
@@ -45,7 +45,7 @@ class Watchdog:
         self._ends = tuple(ends)
         self._seen = 0.0
         self._waiting = False
-        self._hurried = False
+        self._hurry: End | None = None
         self._expired: GatewayError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
@@ -59,11 +59,16 @@ class Watchdog:
         """Forget one of the ends."""
         self._ends = tuple(each for each in self._ends if each is not end)
 
-    def hurry(self, seconds: float) -> None:
-        """Have the waits end after so many seconds at the latest, from the first such word on."""
-        if not self._hurried:
-            self._hurried = True
-            self._ends = (*self._ends, End(monotonic() + seconds, self._silent))
+    def hurry(self, seconds: float, *, anew: bool = False) -> None:
+        """Have the waits end after so many seconds at the latest, from the first such word on.
+
+        ``anew``: from this one on.
+        """
+        if self._hurry is None or anew:
+            if self._hurry is not None:
+                self.lift(self._hurry)
+            self._hurry = End(monotonic() + seconds, self._silent)
+            self._ends = (*self._ends, self._hurry)
             # Armed anew by the next wait.
             self.close()
 

@@ -73,6 +73,32 @@ def test_a_stream_is_whole_when_every_choice_that_began_has_finished(
     assert after(*chunks).whole is whole
 
 
+@pytest.mark.parametrize(
+    ("later", "contradiction", "late"),
+    [
+        (chunk(finish_reason="stop"), "", False),
+        (chunk(finish_reason="length"), "stop, then length", False),
+        (chunk(content="x"), "", True),
+        (chunk(content="x", finish_reason="stop"), "", True),
+        (chunk(finish_reason="x" * 1000), f"stop, then {'x' * 64}", False),
+        (chunk(1, finish_reason="length"), "", False),
+    ],
+)
+def test_a_choice_finishes_once(later: ChatChunk, contradiction: str, late: bool) -> None:
+    """What comes after that is kept but for another finish_reason, also within one message."""
+    first = chunk(content="a", finish_reason="stop")
+    for cut in (([first], [later]), ([first, later],)):
+        progress = Progress(has_content, STREAM.text_of)
+        told = [StreamResponse(chunks=chunks) for chunks in cut]
+        for each in told:
+            progress.take(each)
+        choices = [choice for each in told for one in each.chunks for choice in one.choices]
+        assert [choice.delta for choice in choices] == [first.choices[0].delta, later.choices[0].delta]
+        finished = [(choice.index, choice.finish_reason) for choice in choices if choice.finish_reason]
+        assert finished == [(0, "stop"), *([(1, "length")] if later.choices[0].index else [])]
+        assert (progress.whole, progress.contradiction, progress.late) == (True, contradiction, late)
+
+
 def test_the_last_usage_counts() -> None:
     """Running totals are not added up, and usage may come after the end."""
     progress = after(

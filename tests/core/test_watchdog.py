@@ -150,6 +150,27 @@ async def test_an_end_can_be_lifted(clock: Clock) -> None:
     dog.close()
 
 
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_hurry_ends_by_its_first_word_or_anew(clock: Clock, anew: bool) -> None:
+    """What has nothing to say does not put off the end."""
+    dog = Watchdog(30)
+    dog.hurry(2)
+    clock.advance(1)
+    dog.hurry(2, anew=anew)
+    task, future = started(dog)
+    await settle()
+    clock.advance(1.5)
+    await settle()
+    assert task.done() is not anew
+    if anew:
+        future.set_result("x")
+        assert await task == "x"
+    else:
+        with pytest.raises(GatewayError, match="silent"):
+            await task
+    dog.close()
+
+
 async def test_an_end_that_has_passed_lets_nobody_wait(clock: Clock) -> None:
     """What is too late is not begun."""
     with pytest.raises(GatewayError, match="deadline"), Watchdog(30, [End(clock.now, deadline_exceeded)]):

@@ -33,7 +33,8 @@ class Saw:
 
     says: str = "hello"
     text: str = ""
-    finished: bool = False
+    #: Each finish_reason of the one choice; None for an unstreamed answer that has none.
+    finished: list[str | None] = field(default_factory=list)
     #: The end of the stream that a whole answer has, or all of an unstreamed one.
     ended: bool = False
     #: Had enough, and left.
@@ -57,7 +58,7 @@ class Saw:
             return None if self.ended else Kind.CUT if self.text else Kind.ERROR
         if self.left:
             return Kind.ENDLESS
-        return Kind.ANSWER if self.finished and self.ended else None
+        return Kind.ANSWER if self.ended and len(self.finished) == 1 else None
 
     async def goes_on(self) -> bool:
         """Tell whether the caller wants more, once it does or does not."""
@@ -69,7 +70,11 @@ class Saw:
         """Note a choice's delta, of JSON or of the SDK."""
         calls = delta.get("tool_calls") or ()
         self.text += (delta.get("content") or "") + "".join(each["function"]["arguments"] for each in calls)
-        self.finished |= bool(finish)
+        self.finished += [finish] if finish else []
+
+    def is_whole(self) -> None:
+        """Note that this was an unstreamed answer."""
+        self.ended, self.finished = True, self.finished or [None]
 
 
 class Door(Protocol):
@@ -113,7 +118,7 @@ class Sdk:
                 whole = await create(model=model, messages=hello)
                 saw.by = _backend(whole.headers)
                 self._note(whole.parse(), saw)
-                saw.ended = saw.finished = True
+                saw.is_whole()
                 return
             raw = await create(model=model, messages=hello, stream=True)
             saw.by = _backend(raw.headers)
@@ -152,7 +157,7 @@ class Raw:
             elif not streamed:
                 [choice] = json.loads(await answer.aread())["choices"]
                 saw.takes(choice["message"], choice["finish_reason"])
-                saw.ended = saw.finished = True
+                saw.is_whole()
             else:
                 await self._read(answer, saw)
 
@@ -186,8 +191,9 @@ class Grpc:
                 return
             answered = await self._gateway.chat(ChatRequest(params=params), CallContext(""))
             saw.by = answered.served.backend
-            saw.text = answered.completion.choices[0].message.content
-            saw.ended = saw.finished = True
+            [choice] = answered.completion.choices
+            saw.takes({"content": choice.message.content}, choice.finish_reason)
+            saw.is_whole()
         except GatewayError as error:
             saw.failed, saw.code, saw.retry_after = True, error.code, error.retry_after
             saw.status = error.http_status
@@ -201,7 +207,7 @@ class Grpc:
                     for choice in chunk.choices:
                         saw.text += choice.delta.content
                         saw.text += "".join(each.function.arguments for each in choice.delta.tool_calls)
-                        saw.finished |= bool(choice.finish_reason)
+                        saw.finished += [choice.finish_reason] if choice.finish_reason else []
                 if not await saw.goes_on():
                     return
             saw.ended = True

@@ -123,6 +123,10 @@ FAULTS: Final[dict[str, Fault]] = {
     "no_done": Fault("ends without `[DONE]`", None, _ANSWER),
     "no_done_and_open": Fault("neither sends `[DONE]` nor ends after its finish_reason", None, _ANSWER),
     "duplicate_finish": Fault("sends its finish_reason twice", None, _ANSWER),
+    "two_finishes": Fault("sends a finish_reason, then another one", None, _ANSWER),
+    "content_after_finish": Fault(
+        "sends a finish_reason with every piece of its text", None, Expected(Kind.ANSWER, least=3.0)
+    ),
     "ignores_cancel": Fault(
         "sends content, then nothing, and never closes", None, _breaks(504, "upstream_timeout", SILENCE)
     ),

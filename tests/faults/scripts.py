@@ -182,6 +182,19 @@ def duplicate_finish(_asked: Asked) -> Iterator[Step]:
     yield from streamed([_ROLE, *_TEXT, _FINISH, _FINISH, _DONE])
 
 
+def two_finishes(_asked: Asked) -> Iterator[Step]:
+    yield from streamed([_ROLE, *_TEXT, _FINISH, _event({}, "length"), _DONE])
+
+
+def content_after_finish(_asked: Asked) -> Iterator[Step]:
+    """Take longer in all than the gateway waits for the end of a stream that is finished and silent."""
+    yield from streamed([_ROLE], end=False)
+    for start in range(0, len(TEXT), 3):
+        yield Pause(0.6)
+        yield chunk(_event({"content": TEXT[start : start + 3]}, "stop"))
+    yield from (chunk(_DONE), LAST_CHUNK)
+
+
 def status(code: int, *, times: int | None = None, **headers: str) -> Script:
     """Refuse with a status, so many times; None: for ever."""
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
@@ -279,6 +292,8 @@ SCRIPTS: Final[dict[str, Script]] = {
     "no_done": no_done,
     "no_done_and_open": no_done_and_open,
     "duplicate_finish": duplicate_finish,
+    "two_finishes": two_finishes,
+    "content_after_finish": content_after_finish,
     "flapping": flapping,
     # Deaf to the gateway's leaving as well: ``server`` sees to that.
     "ignores_cancel": stall_after_content,
