@@ -15,6 +15,7 @@ from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
+from portico.v1.message_pb2 import ChatMessage
 from portico_core import unknown_members
 
 #: Bytes of the names and values of all headers (gateway.proto, ChatRequest.headers).
@@ -49,6 +50,8 @@ def check_chat(params: ChatCompletionParams) -> None:
             raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
     _check_numbers(params)
     _check_all_extra(params)
+    for index, message in enumerate(params.messages):
+        _check_content(message, f"messages[{index}].content")
 
 
 def check_complete(params: TextCompletionParams) -> None:
@@ -64,6 +67,23 @@ def check_embed(params: EmbeddingParams) -> None:
     _check_model(params.model)
     _check_input(params.input, "input")
     _check_all_extra(params)
+
+
+def _check_content(message: ChatMessage, path: str) -> None:
+    """Refuse a message in which the backend would miss what is said."""
+    for index, part in enumerate(message.content_parts):
+        if not part.type:
+            raise _missing(f"{path}[{index}].type")
+        if part.type == "text" and not part.HasField("text"):
+            raise _missing(f"{path}[{index}].text")
+    # An assistant may have called tools instead, and vendors' roles have rules of their own.
+    if message.role == "user" and not message.content_parts and not message.HasField("content"):
+        raise _missing(path)
+
+
+def _missing(path: str) -> GatewayError:
+    """Say so in OpenAI's words."""
+    return invalid_request(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
 
 
 def _check_model(model: str) -> None:

@@ -59,16 +59,16 @@ def header(name: str, value: str) -> Header:
     return Header(name=name, value=value.encode())
 
 
-def part(**of_part: Any) -> ChatCompletionParams:
+def part(type: str, **of_part: Any) -> ChatCompletionParams:
     """Return what asks for something with one part of that kind, after a text."""
-    parts = [ContentPart(type="text", text="hi"), ContentPart(**of_part)]
+    parts = [ContentPart(type="text", text="hi"), ContentPart(type=type, **of_part)]
     return ChatCompletionParams(
         model="m",
         messages=[ChatMessage(role="system", content="x"), ChatMessage(role="user", content_parts=parts)],
     )
 
 
-IMAGE = part(image_url=ImageUrl(url="data:,"))
+IMAGE = part("image_url", image_url=ImageUrl(url="data:,"))
 TOOL = Tool(function=FunctionDefinition(name="f"))
 
 
@@ -77,10 +77,10 @@ TOOL = Tool(function=FunctionDefinition(name="f"))
     [
         (ask().params, {}),
         (IMAGE, {"images": "messages[1].content"}),
-        (part(input_audio=InputAudio(data="x")), {"audio": "messages[1].content"}),
+        (part("input_audio", input_audio=InputAudio(data="x")), {"audio": "messages[1].content"}),
         (ask(modalities=["text", "audio"]).params, {"audio": "modalities"}),
         (ask(audio=AudioParams(voice="a")).params, {"audio": "audio"}),
-        (part(file=FilePart(file_id="f")), {"files": "messages[1].content"}),
+        (part("file", file=FilePart(file_id="f")), {"files": "messages[1].content"}),
         (ask(tools=[TOOL]).params, {"tools": "tools"}),
         (ask(functions=[TOOL.function]).params, {"tools": "functions"}),
         (ask(response_format=ResponseFormat(type="json_schema")).params, {"structured": "response_format"}),

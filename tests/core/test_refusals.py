@@ -16,15 +16,28 @@ from tests.support import corpus
 from tests.support.core import answer, ask, params
 
 
-def refused(param: str) -> Check:
+def refused(param: str, code: str | None = None) -> Check:
     def check(result: Result) -> None:
-        failed(400, None)(result)
+        failed(400, code)(result)
         assert result.error is not None
         assert result.error.param == param
         assert result.responses == []
         assert all(not upstream.calls for upstream in result.upstreams.values())
 
     return check
+
+
+def missing(param: str) -> Check:
+    def check(result: Result) -> None:
+        refused(param, "missing_required_parameter")(result)
+        assert result.error is not None
+        assert result.error.message == f"Missing required parameter: '{param}'."
+
+    return check
+
+
+def saying(message: ChatMessage) -> ChatRequest:
+    return hiding(messages=[message])
 
 
 def hiding(**members: Any) -> ChatRequest:
@@ -43,6 +56,15 @@ REFUSED = {
     "a message without a role": Case(
         hiding(messages=[ChatMessage(content="x")]), refused("messages[1].role")
     ),
+    "a part without a type": Case(
+        saying(ChatMessage(role="tool", content_parts=[ContentPart(text="x")])),
+        missing("messages[1].content[0].type"),
+    ),
+    "a text without its text": Case(
+        saying(ChatMessage(role="system", content_parts=[ContentPart(type="text", text=""), PARTS[0]])),
+        missing("messages[1].content[1].text"),
+    ),
+    "a user who says nothing": Case(saying(ChatMessage(role="user")), missing("messages[1].content")),
     "a number that JSON cannot say": Case(hiding(temperature=float("nan")), refused("temperature")),
     "an endless bias": Case(hiding(logit_bias={"1": float("inf")}), refused("logit_bias")),
     "a stream without messages": Case(
@@ -85,8 +107,27 @@ async def test_refusals(name: str) -> None:
     await give_the_same(REFUSED[name])
 
 
-@corpus.parametrize(lambda case: case.path.endswith("/chat/completions") and "model" in (case.request or {}))
-def test_what_real_clients_send_is_valid(case: corpus.Case) -> None:
-    """No recorded request is refused for what the dialect put into extra_json."""
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChatMessage(role="user", content=""),
+        ChatMessage(role="user", content_parts=[ContentPart(type="text", text="")]),
+        ChatMessage(role="user", content_parts=[ContentPart(type="vendors_own", extra_json='{"x":1}')]),
+        ChatMessage(role="assistant"),
+        ChatMessage(role="vendors_own"),
+    ],
+)
+def test_what_is_empty_but_there_is_the_backends_affair(message: ChatMessage) -> None:
+    """So is what other roles may leave out."""
+    check_chat(saying(message).params)
+
+
+@corpus.parametrize(
+    lambda case: (
+        case.path.endswith("/chat/completions") and "model" in (case.request or {}) and case.status == 200
+    )
+)
+def test_what_backends_have_answered_is_valid(case: corpus.Case) -> None:
+    """No such request is refused for what the dialect put into extra_json, or for what it leaves out."""
     parsed, _ = parse_chat(json.dumps(case.request).encode())
     check_chat(parsed)
