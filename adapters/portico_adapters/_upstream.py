@@ -112,6 +112,12 @@ class UpstreamClient:
         async with await self._send("GET", path, sent, b"") as answer:
             return await answer.read(), answer.picked(*picked)
 
+    async def ask(self, path: str, callers: Sequence[Header], body: bytes) -> bytes:
+        """Return the body of the answer to a POST that belongs to no call, such as about a model."""
+        sent = {"accept": "application/json", "content-type": "application/json"}
+        async with await self._send("POST", path, {**sent, **self._settings.passed(callers)}, body) as answer:
+            return await answer.read()
+
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._http.aclose()

@@ -1,4 +1,4 @@
-"""Ollama's own API: /api/chat, /api/generate, /api/embed and /api/tags.
+"""Ollama's own API: /api/chat, /api/generate, /api/embed, /api/tags and /api/show.
 
 Its OpenAI surface (/v1) would need no adapter of its own, but it has no place for num_ctx and keep_alive,
 and drops what it cannot do without a word.
@@ -31,13 +31,14 @@ from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
 from portico_adapters.ollama.embeddings import embed_body, embeddings_of
 from portico_adapters.ollama.errors import error_of
-from portico_adapters.ollama.models import models_of
+from portico_adapters.ollama.models import model_of, tags_of
 from portico_adapters.ollama.settings import OllamaSettings
+from portico_adapters.ollama.showing import Showing
 from portico_adapters.ollama.text import TextStream, text_body, text_of
 
 
 class OllamaAdapter:
-    """Speaks POST /api/chat, /api/generate and /api/embed, and GET /api/tags.
+    """Speaks POST /api/chat, /api/generate, /api/embed and /api/show, and GET /api/tags.
 
     The backend sees the gateway's key, ``x-request-id`` and ``traceparent``; of the caller's headers those
     alone that the settings name, and the caller's key in place of the gateway's where they say so.
@@ -50,6 +51,7 @@ class OllamaAdapter:
         read_error = partial(error_of, callers_key=settings.callers_key)
         self._client = UpstreamClient(settings.url, settings, limits, read_error, headers=headers)
         self._fetching = Fetching.by(settings, types=("image_url",))
+        self._showing = Showing(self._client)
         self._settings = settings
         self._limits = limits
         self.lists_by_caller = settings.lists_by_caller
@@ -90,7 +92,10 @@ class OllamaAdapter:
         return begun(params, text)
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
-        return models_of(await self._client.get("/api/tags", headers))
+        tags = tags_of(await self._client.get("/api/tags", headers))
+        shown = await self._showing.of(tags, headers)
+        num_ctx = self._settings.num_ctx
+        return [model_of(tag, told, num_ctx) for tag, told in zip(tags, shown, strict=True)]
 
     async def aclose(self) -> None:
         await self._client.aclose()

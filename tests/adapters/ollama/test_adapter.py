@@ -1,7 +1,8 @@
 """What goes to the server and comes back, endpoint by endpoint."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 from portico.adapter import CompletionCall, EmbeddingCall, Limits
 from portico.errors import ErrorClass, GatewayError
 from portico.secret import Secret
-from portico.testing.upstream import Answerer, Upstream
+from portico.testing.upstream import Answerer, Request, Upstream
 from portico.testing.watch import PATIENCE, Signs
-from portico.testing.wire import HANG, answer, streamed
+from portico.testing.wire import HANG, Script, answer, streamed
 from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
@@ -98,13 +99,52 @@ async def test_without_a_key_none_is_sent() -> None:
         assert not {"authorization", "x-request-id"} & request.headers.keys()
 
 
+TAGS = [{"name": name, "digest": f"sha256:{name}"} for name in ("a", "b", "c")]
+
+
+def library(tags: list[dict[str, str]], broken: str) -> Callable[[Request], Script]:
+    """Answer of these models, of one not; each says what it is with its context."""
+
+    def reply(request: Request) -> Script:
+        if request.path.endswith("/api/tags"):
+            return answer(json.dumps({"models": tags}).encode())
+        name = request.json()["model"]
+        if name == broken:
+            return answer(b'{"error":"manifest is damaged"}', status=500)
+        info = {"general.architecture": "x", "x.context_length": ord(name)}
+        return answer(json.dumps({"capabilities": ["tools"], "model_info": info}).encode())
+
+    return reply
+
+
 async def test_models_are_those_of_the_server() -> None:
-    """Below the path of the URL, if a proxy gave it one."""
-    async with Upstream(answer(b'{"models":[{"name":"llama3.2:latest"}]}')) as upstream:
+    """Below the path of the URL, if there is one; each is asked about, and one that fails spoils none."""
+    async with Upstream(library(TAGS, broken="b")) as upstream:
         adapter = OllamaAdapter("local", settings_for(f"{upstream.url}/gpu-1/"), Limits())
-        assert [model.id for model in await adapter.list_models(())] == ["llama3.2:latest"]
+        models = await adapter.list_models(())
         await adapter.aclose()
-    assert (upstream.requests[0].method, upstream.requests[0].path) == ("GET", "/gpu-1/api/tags")
+    assert [(model.id, list(model.supports), model.context_length) for model in models] == [
+        ("a", ["tools"], 97),
+        ("b", [], 0),
+        ("c", ["tools"], 99),
+    ]
+    first, *others = [(request.method, request.path) for request in upstream.requests]
+    assert first == ("GET", "/gpu-1/api/tags")
+    assert others == [("POST", "/gpu-1/api/show")] * 3
+
+
+async def test_what_is_known_of_a_model_is_not_asked_again() -> None:
+    """Unless its digest has changed, or the server could not tell."""
+    tags = [dict(tag) for tag in TAGS]
+    async with Upstream(library(tags, broken="b")) as upstream:
+        adapter = OllamaAdapter("local", settings_for(upstream.url), Limits())
+        await adapter.list_models(())
+        tags[2]["digest"] = "sha256:new"
+        asked = len(upstream.requests)
+        await adapter.list_models(())
+        await adapter.aclose()
+    again = [request.json()["model"] for request in upstream.requests[asked + 1 :]]
+    assert sorted(again) == ["b", "c"]
 
 
 @pytest.mark.parametrize("ask", [stream, stream_complete])
