@@ -11,12 +11,12 @@ from portico.config import ConfigError, Mistakes
 from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus, BreakerState
 from portico_core import config
-from portico_core.places import Places
 from portico_core.redaction import redact, secrets_in
 from portico_core.resilience.breaker import Breaker, State
 from portico_core.resilience.budget import Budget
 from portico_core.routing import Candidate
 from portico_core.standing import Standings
+from portico_core.state_store import Gate, OwnState, StateStore
 
 # Weight of the newest latency in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING: Final = 0.2
@@ -34,7 +34,9 @@ _MOST_AILING: Final = 16
 class Backend:
     """A backend, its adapter, and counts of what became of the attempts at it."""
 
-    def __init__(self, settings: config.Backend) -> None:
+    def __init__(self, settings: config.Backend, store: StateStore | None = None) -> None:
+        """``store``: what is shared with other processes. None: nothing."""
+        store = store or OwnState()
         self._settings = replace(settings, place="")
         self.name = settings.name
         self.dialect = settings.dialect
@@ -44,10 +46,10 @@ class Backend:
         self.adapter: Adapter = settings.adapter(
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
-        self.standings = Standings()
+        self.standings = Standings(lambda model: store.gate(f"{settings.name}/{model}"))
         #: How much it is asked at a time, and who may go there now.
         self.concurrency = settings.concurrency
-        self.places = Places()
+        self.places = store.gate(settings.name)
         #: How much may be tried again here.
         self.budget = Budget()
         #: How often another may be asked beside it.
@@ -103,13 +105,13 @@ class Backend:
             if state is not State.CLOSED:
                 yield model, _ON_THE_WIRE[state], record.breaker
 
-    async def take(self, candidate: Candidate, patience: float) -> Sequence[Places] | None:
+    async def take(self, candidate: Candidate, patience: float) -> Sequence[Gate] | None:
         """Take the places for an attempt at a candidate: its own, and the backend's. None: there is none.
 
         Nobody waits longer than for a silent backend, nor longer than ``patience`` seconds.
         """
         until = monotonic() + min(patience, self.timeouts.silence)
-        own, taken = self.concurrency, list[Places]()
+        own, taken = self.concurrency, list[Gate]()
         wanted = [
             (self.standings.of(candidate.model).places, candidate.limit, candidate.queue),
             (self.places, own.limit, own.queue),
@@ -153,7 +155,7 @@ class Backend:
             self._status.last_error = error.message
 
 
-def _give_back(taken: Iterable[Places]) -> None:
+def _give_back(taken: Iterable[Gate]) -> None:
     for each in taken:
         each.leave()
 
@@ -165,14 +167,18 @@ def _is_callers(error: GatewayError) -> bool:
 
 
 def build(
-    settings: Iterable[config.Backend], running: Mapping[str, Backend] | None = None
+    settings: Iterable[config.Backend],
+    running: Mapping[str, Backend] | None = None,
+    store: StateStore | None = None,
 ) -> dict[str, Backend]:
     """Make the backends of a configuration, by name and in its order. Nothing is opened yet.
 
-    Of those that are ``running`` already it takes the ones whose settings are the same. Raises ConfigError
+    Of those that are ``running`` already it takes the ones whose settings are the same. ``store``: what they
+    share with other processes. Raises ConfigError
     that tells all whose adapters refuse to be made, such as for a proxy that the environment names and they
     cannot use.
     """
+    store = store or OwnState()
     made: dict[str, Backend] = {}
     mistakes = Mistakes()
     for each in settings:
@@ -181,7 +187,7 @@ def build(
             made[each.name] = same
             continue
         try:
-            made[each.name] = Backend(each)
+            made[each.name] = Backend(each, store)
         except ValueError as error:
             mistakes.add(ConfigError(f"{each.place}: backends.{each.name}: {error}"))
     mistakes.report()

@@ -39,6 +39,7 @@ from portico_core.metrics import Metrics, ModelLabels
 from portico_core.model_health import ModelHealth
 from portico_core.operations import R, S, Streaming, Unary
 from portico_core.setup import Setup
+from portico_core.state_store import OwnState, StateStore
 
 _log: Final = logging.getLogger("portico.gateway")
 
@@ -49,8 +50,10 @@ _ASK_AGAIN: Final = 1.0
 class RoutingGateway:
     """A ``portico.gateway.Gateway`` over the backends of a configuration."""
 
-    def __init__(self, config: Config) -> None:
-        self._setup = Setup(config, self._refuse_when_draining)
+    def __init__(self, config: Config, store: StateStore | None = None) -> None:
+        """``store``: what it shares with other processes. None: nothing."""
+        self._store: Final = store or OwnState()
+        self._setup = Setup(config, self._refuse_when_draining, self._store)
         self.metrics = Metrics(self._labels(), self._setup.backends.values())
         #: How the models are.
         self.health: Final = ModelHealth(self._setup)
@@ -71,6 +74,19 @@ class RoutingGateway:
         """The keys of its operators. Without any, nobody is one."""
         return self._setup.admin_keys
 
+    def status(self) -> GetStatusResponse:
+        """Return how this process is."""
+        state = GatewayState.GATEWAY_STATE_SERVING
+        if self._draining:
+            state = GatewayState.GATEWAY_STATE_DRAINING
+        return GetStatusResponse(
+            state=state,
+            version=portico.__version__,
+            uptime_seconds=time.monotonic() - self._started,
+            models=self._setup.models.names(),
+            backends=[backend.status() for backend in self._setup.backends.values()],
+        )
+
     async def start(self) -> None:
         """Begin to ask the backends for their models, without waiting for them."""
         self._setup.catalog.renew()
@@ -82,7 +98,7 @@ class RoutingGateway:
         where an adapter refuses to be made; nothing has changed then.
         """
         old = self._setup
-        new = Setup(config, self._refuse_when_draining, old.backends)
+        new = Setup(config, self._refuse_when_draining, self._store, old.backends)
         # The old one serves while the new one asks for lists, so that no name is unknown for a moment.
         await new.catalog.complete()
         self._setup = new
@@ -154,16 +170,7 @@ class RoutingGateway:
         setup = self._setup
         with self._settled(call, setup):
             # No stages: probes have no key, and a gateway that drains must say so.
-            state = GatewayState.GATEWAY_STATE_SERVING
-            if self._draining:
-                state = GatewayState.GATEWAY_STATE_DRAINING
-            return GetStatusResponse(
-                state=state,
-                version=portico.__version__,
-                uptime_seconds=time.monotonic() - self._started,
-                models=setup.models.names(),
-                backends=[backend.status() for backend in setup.backends.values()],
-            )
+            return self.status()
 
     async def _answer(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Unary[R]

@@ -10,7 +10,7 @@ class Places:
     The limit and the length of the queue come with each call: a new configuration's count at once.
     """
 
-    __slots__ = ("_taken", "_waiting")
+    __slots__ = ("__weakref__", "_taken", "_waiting")
 
     def __init__(self) -> None:
         self._taken = 0

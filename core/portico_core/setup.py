@@ -13,6 +13,7 @@ from portico_core.keys import Keys
 from portico_core.models import Models
 from portico_core.routing import Candidate
 from portico_core.standing import Standing
+from portico_core.state_store import StateStore
 from portico_core.text_endpoint import TextEndpoints
 from portico_core.validate import check_chat, check_complete, check_embed
 
@@ -21,14 +22,19 @@ class Setup:
     """Backends, what they list, and the stages that calls pass."""
 
     def __init__(
-        self, config: Config, first: stages.Stage, running: Mapping[str, Backend] | None = None
+        self,
+        config: Config,
+        first: stages.Stage,
+        store: StateStore,
+        running: Mapping[str, Backend] | None = None,
     ) -> None:
-        """``first``: the stage before all others. ``running``: backends that go on where nothing changed.
+        """``first``: the stage before all others. ``store``: what is shared with other processes.
+        ``running``: backends that go on where nothing changed.
 
         Opens nothing. Raises ConfigError where an adapter refuses to be made.
         """
         self.config: Final = config
-        self.backends: Final = backends.build(config.backends, running or {})
+        self.backends: Final = backends.build(config.backends, running or {}, store)
         self.catalog: Final = Catalog(self.backends.values(), config.routes.bare)
         self.models: Final = Models(config.routes, self.catalog)
         self.admin_keys: Final = Keys(config.admin_keys)

@@ -1,11 +1,13 @@
 """How candidates have been doing: what routing looks at, a record for each model of a backend."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from portico_core.places import Places
 from portico_core.resilience.breaker import Breaker
 from portico_core.resilience.tail import Tail
+from portico_core.state_store import Gate
 
 # Weight of the newest time in the smoothed one: the last ten or so calls make most of it.
 _SMOOTHING: Final = 0.2
@@ -19,8 +21,8 @@ class Standing:
 
     __slots__ = ("breaker", "first_content_ms", "in_flight", "places", "tails")
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        """``changed`` is called when the breaker has opened or closed."""
+    def __init__(self, changed: Callable[[], None] = lambda: None, gate: Callable[[], Gate] = Places) -> None:
+        """``changed`` is called when the breaker has opened or closed; ``gate`` returns who may go there."""
         #: Attempts under way.
         self.in_flight = 0
         #: Smoothed milliseconds to the answer, or to the first content of a stream. None: none came yet.
@@ -28,7 +30,7 @@ class Standing:
         #: Whether calls may go there, by what became of those before.
         self.breaker = Breaker(changed)
         #: Where it has a limit of its own: who may go there now.
-        self.places = Places()
+        self.places = gate()
         #: How long its slow answers take, and its streams to their first content, where that is asked for.
         self.tails: dict[bool, Tail] = {}
 
@@ -56,7 +58,9 @@ class Standing:
 class Standings:
     """The records of a backend's models. Callers may make names up: the oldest idle ones are forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Callable[[str], Gate] = lambda _: Places()) -> None:
+        """``gate`` returns who may go to a model now."""
+        self._gate = gate
         #: Are called when a breaker has opened or closed.
         self.listeners: set[Callable[[], None]] = set()
         self._records: dict[str, Standing] = {}
@@ -67,7 +71,7 @@ class Standings:
         if found is None:
             if len(self._records) >= _MOST:
                 self._forget()
-            found = self._records[model] = Standing(self._changed)
+            found = self._records[model] = Standing(self._changed, partial(self._gate, model))
         return found
 
     def all(self) -> Iterator[tuple[str, Standing]]:

@@ -16,7 +16,7 @@ from portico.errors import GatewayError, deadline_exceeded, internal, overloaded
 from portico_core.attempt import Attempt
 from portico_core.backends import Backend
 from portico_core.call import FULL, OPEN, Call
-from portico_core.places import Places
+from portico_core.state_store import Gate
 from portico_core.resilience.plan import Plan, Step
 from portico_core.routing import Candidate
 
@@ -114,7 +114,7 @@ class Tries(Generic[M]):
             [number for number, (each, backend, _) in enumerate(self._able) if able(backend.adapter, each)]
         )
 
-    def _admits(self, number: int, places: Sequence[Places] = ()) -> bool:
+    def _admits(self, number: int, places: Sequence[Gate] = ()) -> bool:
         """Tell whether calls may go to a candidate; where not, ``places`` are given back."""
         candidate, backend, _ = self._able[number]
         breaker = backend.standings.of(candidate.model).breaker
@@ -127,7 +127,7 @@ class Tries(Generic[M]):
         self._call.passed.append((candidate, OPEN))
         return False
 
-    async def _places(self, number: int) -> Sequence[Places] | None:
+    async def _places(self, number: int) -> Sequence[Gate] | None:
         """Take the places that an attempt needs, maybe after a while. None: there is none."""
         candidate, backend, _ = self._able[number]
         if backend.concurrency.limit is None and candidate.limit is None:
@@ -161,7 +161,7 @@ class Tries(Generic[M]):
             raise deadline_exceeded()
         raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)
 
-    def _attempt(self, step: Step, places: Sequence[Places]) -> tuple[Attempt, M]:
+    def _attempt(self, step: Step, places: Sequence[Gate]) -> tuple[Attempt, M]:
         candidate, backend, method = self._able[step.number]
         if not step.pause:
             backend.budget.earn()
