@@ -71,4 +71,4 @@ def ollama_backend(says: str) -> Callable[[Request], Script]:
 
 def asked(upstream: Upstream) -> list[Request]:
     """Return the requests for an answer, in order."""
-    return [request for request in upstream.requests if request.method == "POST"]
+    return [each for each in upstream.requests if each.method == "POST" and each.path != "/api/show"]
