@@ -11,11 +11,13 @@ from portico.adapter import Upstream
 from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal, upstream_silent
 from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
+from portico.v1.usage_pb2 import Usage
 from portico_core.backends import Backend
-from portico_core.call import Call
+from portico_core.call import Call, Spent
 from portico_core.state_store import Gate
 from portico_core.policy import DROP
 from portico_core.resilience.breaker import Ticket, verdict
+from portico_core.resilience.symptoms import Symptom, symptom
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
 from portico_core.telemetry import line
@@ -24,6 +26,9 @@ from portico_core.watchdog import End, Watchdog
 M = TypeVar("M")
 
 _log: Final = logging.getLogger("portico.attempts")
+
+# What a backend may have worked for before it came to that.
+_WORKED: Final = frozenset({Symptom.FAILED, Symptom.SILENT, Symptom.ENDLESS, Symptom.FAULT})
 
 # Told of parameters that were left out; the names of unknown ones are the caller's.
 _MOST_DROPPED: Final = 16
@@ -60,6 +65,8 @@ class Attempt:
         self.params = call.params
         #: Why it was left, though it did not fail.
         self.left = ""
+        #: What its backend told of its cost. None: nothing, or nothing yet.
+        self.told: Usage | None = None
         #: Its record for the receipt, once it is over.
         self.record: receipt_pb2.Attempt | None = None
         #: Where its time to the first content is noted too. None: nowhere.
@@ -151,6 +158,8 @@ class Attempt:
         self.record = self._record(failure, self.left or ("cancelled" if cancelled else ""))
         self.call.attempts.append(self.record)
         self.failure = failure
+        if error is not None or self.left:
+            self.call.spent.append(Spent(self.served, self.record, self.told, _may_cost(failure)))
         if failure is None:
             return False
         if not self.committed:
@@ -222,6 +231,15 @@ def _is_ours_to_pass(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
     return not isinstance(error, Exception)
+
+
+def _may_cost(failure: GatewayError | None) -> bool:
+    """Tell whether a backend may have worked for what was not refused. None: the attempt was left."""
+    if failure is None:
+        return True
+    # 504 without a word of the backend's: it was silent, or the caller's deadline passed.
+    worked = symptom(failure) in _WORKED or failure.http_status == 504
+    return worked and failure.upstream_status < 400
 
 
 def _took(what: str, seconds: float) -> Callable[[], GatewayError]:

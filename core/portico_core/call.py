@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from portico.errors import GatewayError
 from portico.gateway import CallContext
@@ -34,6 +34,18 @@ FULL: Final = "full"
 ANONYMOUS: Final = Principal("anonymous")
 
 
+class Spent(NamedTuple):
+    """An attempt that did not come to a whole end."""
+
+    #: As in the call, should its caller have something of it.
+    served: Served
+    record: Attempt
+    #: What its backend told. None: nothing.
+    told: Usage | None
+    #: Whether it was asked for an answer, and did not refuse.
+    worked: bool
+
+
 @dataclass(slots=True)
 class Call:
     """One call: what was asked, and what its stages found out and did."""
@@ -57,6 +69,8 @@ class Call:
     dropped: list[str] = field(default_factory=list)
     #: Ended ones, in order.
     attempts: list[Attempt] = field(default_factory=list)
+    #: Those of them that may have cost something for nothing.
+    spent: list[Spent] = field(default_factory=list)
     #: Candidates that were not tried, and why not.
     passed: list[tuple[Candidate, str]] = field(default_factory=list)
     served: Served | None = None

@@ -49,6 +49,8 @@ async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
     with attempt.watchdog:
         response = await method(attempt.upstream())
     if not operation.answers(response):
+        told = operation.answer(response).usage
+        attempt.told = told if usage.tells(told) else None
         raise upstream_failed("The backend sent an answer without content.")
     attempt.commit()
     answered = operation.answer(response)

@@ -46,10 +46,11 @@ async def follow(
             progress.usage = usage.estimated(call.params, progress.size)
             yield operation.telling(progress.usage)
     finally:
-        # A stream that was cut cost what came of it, should nobody say better.
-        if progress.usage is None and attempt.committed:
-            progress.usage = usage.estimated(call.params, progress.size)
-        call.usage = progress.usage
+        attempt.told = progress.usage
+        # One that is left for another, or failed before its caller had anything, says nothing of the call.
+        if attempt.committed:
+            # A stream that was cut cost what came of it, should nobody say better.
+            call.usage = progress.usage or usage.estimated(call.params, progress.size)
 
 
 async def _next(source: AsyncGenerator[S, None], attempt: Attempt, progress: Progress) -> S | None:

@@ -69,6 +69,18 @@ class Metrics:
             ("model", "backend", "type", "source"),
             registry=own,
         )
+        spent = Counter(
+            "portico_spent_tokens",
+            "Tokens that attempts cost beside the answers, as their backends told.",
+            ("backend", "type"),
+            registry=own,
+        )
+        unpriced = Counter(
+            "portico_attempts_unpriced",
+            "Attempts that may have cost tokens that their backends did not tell.",
+            ("backend",),
+            registry=own,
+        )
         attempts = Counter(
             "portico_attempts", "Attempts that have ended.", ("backend", "result"), registry=own
         )
@@ -104,6 +116,8 @@ class Metrics:
         self._durations = cache(durations.labels)
         self._first_content = cache(first_content.labels)
         self._tokens = cache(tokens.labels)
+        self._spent = cache(spent.labels)
+        self._unpriced = cache(unpriced.labels)
         self._attempts = cache(attempts.labels)
         self._passed = cache(passed.labels)
 
@@ -140,6 +154,13 @@ class Metrics:
             self._first_content(model, backend).observe(call.first_content_ms / 1000)
         for attempt in call.attempts:
             self._attempts(attempt.candidate.backend, _result(attempt)).inc()
+        for _, record, *_ in call.spent:
+            name, cost = record.candidate.backend, record.usage
+            if record.HasField("usage"):
+                self._spent(name, "input").inc(max(0, cost.prompt_tokens))
+                self._spent(name, "output").inc(max(0, cost.completion_tokens))
+            elif record.unpriced:
+                self._unpriced(name).inc()
         for candidate, why in call.passed:
             self._passed(candidate.backend, why).inc()
         if call.usage is not None:

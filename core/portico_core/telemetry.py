@@ -8,7 +8,7 @@ import msgspec
 
 from portico.v1.receipt_pb2 import Outcome, Receipt
 from portico_core.call import Call
-from portico_core.usage import SOURCES
+from portico_core.usage import SOURCES, account
 
 _log: Final = logging.getLogger("portico.calls")
 
@@ -24,6 +24,7 @@ _BARE: Final = re.compile(r"[\w./:@+*-]+", re.ASCII)
 
 def receipt(call: Call, outcome: Outcome.ValueType) -> Receipt:
     """Return the receipt of a call that has ended, cut to what trailing metadata carries."""
+    account(call)
     made = Receipt(
         request_id=call.context.request_id[:_LONGEST_NAME],
         requested_model=call.model[:_LONGEST_NAME],

@@ -13,6 +13,7 @@ from portico.v1.completions_pb2 import TextCompletion, TextCompletionParams, Tex
 from portico.v1.embeddings_pb2 import EmbeddingList, EmbeddingParams
 from portico.v1.usage_pb2 import Usage, UsageSource
 from portico_core import text_size
+from portico_core.call import Call
 
 BYTES_PER_TOKEN: Final = 4
 #: Tokens of a chat's template: around each message, and before the answer.
@@ -45,6 +46,24 @@ def settled(answer: ChatCompletion | TextCompletion | EmbeddingList, params: Any
         delivered = 0 if isinstance(answer, EmbeddingList) else sum(map(text_size.of, answer.choices))
         answer.usage.MergeFrom(estimated(params, delivered))
     return answer.usage
+
+
+def account(call: Call) -> None:
+    """Write to the records of a call that is over what its attempts cost beside its own usage.
+
+    Vendors do not bill what they refuse with a status. What broke off without a word, was silent or was
+    left may have cost something: nobody knows.
+    """
+    for each in call.spent:
+        if each.served is call.served:
+            # It is in the call's own usage.
+            continue
+        if each.told is not None:
+            for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+                if each.told.HasField(name):
+                    setattr(each.record.usage, name, getattr(each.told, name))
+        elif each.worked:
+            each.record.unpriced = True
 
 
 def estimated(params: Any, delivered: int) -> Usage:

@@ -26,19 +26,19 @@ from portico.v1 import errors_pb2 as portico_dot_v1_dot_errors__pb2
 from portico.v1 import usage_pb2 as portico_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18portico/v1/receipt.proto\x12\nportico.v1\x1a\x17portico/v1/errors.proto\x1a\x16portico/v1/usage.proto\"9\n\x06Served\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x03(\t\"\xcc\x01\n\x07\x41ttempt\x12%\n\tcandidate\x18\x01 \x01(\x0b\x32\x12.portico.v1.Served\x12\x12\n\nstarted_ms\x18\x02 \x01(\x01\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x01\x12+\n\x0b\x65rror_class\x18\x04 \x01(\x0e\x32\x16.portico.v1.ErrorClass\x12\x17\n\x0fupstream_status\x18\x05 \x01(\x05\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x1b\n\x13upstream_request_id\x18\x07 \x01(\t\"\x92\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x17\n\x0frequested_model\x18\x02 \x01(\t\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12%\n\x08\x61ttempts\x18\x04 \x03(\x0b\x32\x13.portico.v1.Attempt\x12 \n\x05usage\x18\x05 \x01(\x0b\x32\x11.portico.v1.Usage\x12$\n\x07outcome\x18\x06 \x01(\x0e\x32\x13.portico.v1.Outcome\x12\x1d\n\x10\x66irst_content_ms\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x64uration_ms\x18\x08 \x01(\x01\x42\x13\n\x11_first_content_ms*\\\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x11\n\rOUTCOME_ERROR\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18portico/v1/receipt.proto\x12\nportico.v1\x1a\x17portico/v1/errors.proto\x1a\x16portico/v1/usage.proto\"9\n\x06Served\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x03(\t\"\x80\x02\n\x07\x41ttempt\x12%\n\tcandidate\x18\x01 \x01(\x0b\x32\x12.portico.v1.Served\x12\x12\n\nstarted_ms\x18\x02 \x01(\x01\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x01\x12+\n\x0b\x65rror_class\x18\x04 \x01(\x0e\x32\x16.portico.v1.ErrorClass\x12\x17\n\x0fupstream_status\x18\x05 \x01(\x05\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x1b\n\x13upstream_request_id\x18\x07 \x01(\t\x12 \n\x05usage\x18\x08 \x01(\x0b\x32\x11.portico.v1.Usage\x12\x10\n\x08unpriced\x18\t \x01(\x08\"\x92\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x17\n\x0frequested_model\x18\x02 \x01(\t\x12\"\n\x06served\x18\x03 \x01(\x0b\x32\x12.portico.v1.Served\x12%\n\x08\x61ttempts\x18\x04 \x03(\x0b\x32\x13.portico.v1.Attempt\x12 \n\x05usage\x18\x05 \x01(\x0b\x32\x11.portico.v1.Usage\x12$\n\x07outcome\x18\x06 \x01(\x0e\x32\x13.portico.v1.Outcome\x12\x1d\n\x10\x66irst_content_ms\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x64uration_ms\x18\x08 \x01(\x01\x42\x13\n\x11_first_content_ms*\\\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x11\n\rOUTCOME_ERROR\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.v1.receipt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=632
-  _globals['_OUTCOME']._serialized_end=724
+  _globals['_OUTCOME']._serialized_start=684
+  _globals['_OUTCOME']._serialized_end=776
   _globals['_SERVED']._serialized_start=89
   _globals['_SERVED']._serialized_end=146
   _globals['_ATTEMPT']._serialized_start=149
-  _globals['_ATTEMPT']._serialized_end=353
-  _globals['_RECEIPT']._serialized_start=356
-  _globals['_RECEIPT']._serialized_end=630
+  _globals['_ATTEMPT']._serialized_end=405
+  _globals['_RECEIPT']._serialized_start=408
+  _globals['_RECEIPT']._serialized_end=682
 # @@protoc_insertion_point(module_scope)

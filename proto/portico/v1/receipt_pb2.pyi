@@ -94,6 +94,8 @@ class Attempt(message.Message):
     UPSTREAM_STATUS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     UPSTREAM_REQUEST_ID_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
+    UNPRICED_FIELD_NUMBER: builtins.int
     started_ms: builtins.float
     """Milliseconds from the start of the call to the start of the attempt."""
     duration_ms: builtins.float
@@ -108,9 +110,17 @@ class Attempt(message.Message):
     """The backend's own name for the request, by which its vendor finds it. At most
     64 characters; empty: it told none.
     """
+    unpriced: builtins.bool
+    """Whether it may have cost tokens that its backend did not tell."""
     @builtins.property
     def candidate(self) -> Served:
         """Who was tried."""
+
+    @builtins.property
+    def usage(self) -> usage_pb2.Usage:
+        """What it cost beside the receipt's `usage`, as its backend told: it broke off, or
+        was left for another. Without details. Absent: nothing that is known.
+        """
 
     def __init__(
         self,
@@ -122,10 +132,12 @@ class Attempt(message.Message):
         upstream_status: builtins.int = ...,
         reason: builtins.str = ...,
         upstream_request_id: builtins.str = ...,
+        usage: usage_pb2.Usage | None = ...,
+        unpriced: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "duration_ms", b"duration_ms", "error_class", b"error_class", "reason", b"reason", "started_ms", b"started_ms", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "duration_ms", b"duration_ms", "error_class", b"error_class", "reason", b"reason", "started_ms", b"started_ms", "unpriced", b"unpriced", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -165,7 +177,9 @@ class Receipt(message.Message):
 
     @builtins.property
     def usage(self) -> usage_pb2.Usage:
-        """What it cost. Absent where nothing was delivered."""
+        """What the answer cost, or what was delivered of it. Absent where nothing was
+        delivered. What further attempts cost stands with each of them.
+        """
 
     def __init__(
         self,
