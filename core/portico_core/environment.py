@@ -26,9 +26,6 @@ LOCAL_MODELS: Final[Mapping[str, str]] = {
 _OPENAI: Final = "https://api.openai.com/v1"
 _OLLAMA_PORT: Final = 11434
 
-#: Variables of which each may make backends.
-BACKEND_VARIABLES: Final = ("CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL", "GATEWAY_URL")
-
 _YES_OR_NO: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off", ""), False),

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final
 
 import portico
-from portico.errors import GatewayError, deadline_exceeded, internal, overloaded, unavailable
+from portico.errors import GatewayError, deadline_exceeded, internal, too_many_calls, unavailable
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import (
     ChatRequest,
@@ -42,9 +42,6 @@ from portico_core.setup import Setup
 from portico_core.state_store import OwnState, StateStore
 
 _log: Final = logging.getLogger("portico.gateway")
-
-# Seconds after which a caller may ask again who was turned away.
-_ASK_AGAIN: Final = 1.0
 
 
 class RoutingGateway:
@@ -200,7 +197,7 @@ class RoutingGateway:
         """Turn a call away, before anything is done for it, when too many are under way."""
         if self._running >= setup.config.grpc.max_calls:
             self.metrics.shed()
-            raise overloaded("The gateway is overloaded. Try again shortly.", _ASK_AGAIN)
+            raise too_many_calls()
         self._running += 1
         try:
             yield

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import grpc
 from grpc import aio
 
-from portico.errors import GatewayError, too_large, unavailable
+from portico.errors import GatewayError, too_large, too_many_calls
 from portico.gateway import Gateway
 from portico.link.outbox import Lane, Outbox
 from portico.link.v1.link_pb2 import CallerFrame, CoreFrame, Hello, OpenRequest, OpenResponse
@@ -120,7 +120,7 @@ class _Link:
     def _refusal(self, frame: CallerFrame) -> GatewayError | None:
         """Return why a call cannot begin, if it cannot."""
         if max(len(self._calls), len(self._tasks)) >= self._most_calls:
-            return unavailable("The gateway is overloaded. Try again shortly.", "overloaded")
+            return too_many_calls()
         if frame.begin.ByteSize() > MAX_METADATA_BYTES:
             return too_large("request's headers", MAX_METADATA_BYTES)
         return None

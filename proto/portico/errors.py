@@ -130,6 +130,11 @@ def overloaded(message: str, retry_after: float) -> GatewayError:
     return GatewayError(ErrorClass.CAPACITY, 503, message, SERVER, "overloaded", retry_after=retry_after)
 
 
+def too_many_calls() -> GatewayError:
+    """503: the gateway serves as many calls as it takes. Most are over soon: a second is worth waiting."""
+    return overloaded("The gateway is overloaded. Try again shortly.", 1.0)
+
+
 def internal(detail: str) -> GatewayError:
     """500: a fault of our own. What it was stands in the log."""
     message = "The gateway failed to serve this request. Its log holds the reason under the request id."

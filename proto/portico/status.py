@@ -139,7 +139,7 @@ def from_status(code: grpc.StatusCode, message: str, status: status_pb2.Status |
         return _from_code(code, message, found)
     retry = _unpack(found, error_details_pb2.RetryInfo())
     return GatewayError(
-        ErrorClass(detail.error_class) if detail.error_class else ErrorClass.GATEWAY,
+        _class_of(detail, code),
         detail.http_status,
         detail.message,
         detail.type,
@@ -148,6 +148,14 @@ def from_status(code: grpc.StatusCode, message: str, status: status_pb2.Status |
         None if retry is None else retry.retry_delay.ToNanoseconds() / 1e9,
         list(detail.headers),
     )
+
+
+def _class_of(detail: ErrorDetail, code: grpc.StatusCode) -> ErrorClass:
+    """Return the class that is told; the code's own for one that a newer peer knows and we do not."""
+    try:
+        return ErrorClass(detail.error_class)
+    except ValueError:
+        return _FROM_GRPC.get(code, _FROM_GRPC[Code.UNKNOWN])[1]
 
 
 def unpack(status: bytes) -> GatewayError:

@@ -18,8 +18,8 @@ import pytest
 from portico.client import AsyncClient
 from portico.testing.upstream import Upstream
 from portico.testing.wire import LAST_CHUNK, chunk, head
-from portico_core.environment import BACKEND_VARIABLES
 from portico_facade.embedded import ConfigError, EmbeddedGateway
+from tests.support.processes import OURS
 
 HERE = "127.0.0.1:0"
 DUMMY = {"backends": {"dummy": {"dialect": "dummy"}}, "models": {"gpt-4": "dummy/echo-1"}}
@@ -29,7 +29,7 @@ PATIENCE = 20
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOST", "PORT", "CHATGPT_API_PORT", "API_KEYS", "ALLOWED_MODELS", *BACKEND_VARIABLES):
+    for name in OURS:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico.errors import ErrorClass, GatewayError, from_upstream
+from portico.errors import ErrorClass, GatewayError, from_upstream, internal
 from portico.status import from_status, grpc_code, to_status
 from portico.v1.errors_pb2 import ErrorDetail
 from portico.v1.headers_pb2 import Header
@@ -109,6 +109,32 @@ def test_a_status_never_exceeds_2_kib(
     assert (arrived.http_status, arrived.error_class) == (429, ErrorClass.CAPACITY)
     assert list(arrived.headers) in ([], headers)
     assert message.encode().startswith(arrived.message.removesuffix("…").encode())
+
+
+@pytest.mark.parametrize("error_class", [0, 99])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (from_upstream(400, ""), ErrorClass.CALLER),
+        (from_upstream(429, ""), ErrorClass.CAPACITY),
+        (from_upstream(401, "", callers_key=True), ErrorClass.CREDENTIAL),
+        (internal(""), ErrorClass.GATEWAY),
+    ],
+)
+def test_a_class_that_only_a_newer_peer_knows_is_the_codes(
+    error: GatewayError, expected: ErrorClass, error_class: int
+) -> None:
+    """All else arrives as it was told; so too where no class is told."""
+    status = to_status(error)
+    detail = ErrorDetail()
+    status.details[0].Unpack(detail)
+    # What is read from the wire keeps a number that has no name here.
+    newer = ErrorDetail.FromString(detail.SerializeToString() + bytes([2 << 3, error_class]))
+    status.details[0].Pack(newer)
+    arrived = from_status(CODES[status.code], status.message, status)
+    assert newer.error_class == error_class
+    assert (arrived.error_class, arrived.http_status) == (expected, error.http_status)
+    assert (arrived.type, arrived.code, arrived.message) == (error.type, error.code, error.message)
 
 
 def test_callers_in_other_languages_read_the_standard_details() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 #: What a developer's own environment may hold, and a gateway under test must not see.
-_OURS: Final = (
+OURS: Final = (
     *("PORT", "HOST", "LOG_LEVEL", "LOG_DIR", "CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_URL"),
     *("GATEWAY_URL", "AGENT_ID", "CHATGPT_API_PORT", "API_KEYS", "ENABLE_AUTH", "API_KEY_SECRET"),
-    *("ALLOWED_MODELS", "LOG_DIR", "WORKERS"),
+    *("ALLOWED_MODELS", "WORKERS", "PORTICO_API_KEY", "PORTICO_ADMIN_KEY"),
 )
 
 
@@ -63,7 +63,7 @@ def process(
 
     ``env`` adds to the environment, less the gateway's variables; ``quiet`` drops what goes to stderr.
     """
-    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     popen = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

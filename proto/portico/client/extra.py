@@ -11,16 +11,19 @@ from typing import Final
 # Numbers stay texts: they are not looked at, and may be larger than Python's.
 _DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 
+# The same as absent (gateway.proto), also where something stood before.
+_NULL: Final = "null"
+
 
 def latest_members(texts: Iterable[str]) -> str:
-    """Return the members of all texts; of those with one name the last counts."""
+    """Return the members of all texts; of those with one name the last counts that is not null."""
     return _merged(texts, lambda _, after: after)
 
 
 def joined_members(texts: Iterable[str]) -> str:
     """Return the members of all texts; of those with one name strings and lists are joined.
 
-    So do SDKs with what a delta holds. Of other members the last counts.
+    So do SDKs with what a delta holds. Of other members the last counts that is not null.
     """
     return _merged(texts, _joined)
 
@@ -29,7 +32,10 @@ def _merged(texts: Iterable[str], merge: Callable[[str, str], str]) -> str:
     members: dict[str, str] = {}
     for text in filter(None, texts):
         for name, value in _members(text).items():
-            members[name] = merge(members[name], value) if name in members else value
+            if name not in members or members[name] == _NULL:
+                members[name] = value
+            elif value != _NULL:
+                members[name] = merge(members[name], value)
     pairs = (f"{json.dumps(name)}:{value}" for name, value in members.items())
     return f"{{{','.join(pairs)}}}" if members else ""
 

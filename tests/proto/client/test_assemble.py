@@ -80,6 +80,16 @@ CASES = {
         extra_json: "{\\"m\\":\\"y\\"}"
         """,
     ),
+    "a late null takes nothing away, and what comes after one counts": (
+        """
+        delta {extra_json: "{\\"t\\":\\"a\\",\\"n\\":1,\\"m\\":null,\\"z\\":null}"} extra_json: "{\\"x\\":1}"
+        delta {extra_json: "{\\"t\\":null,\\"n\\":null,\\"m\\":[2]}"} extra_json: "{\\"x\\":null}"
+        """,
+        """
+        message {role: "assistant" extra_json: "{\\"t\\":\\"a\\",\\"n\\":1,\\"m\\":[2],\\"z\\":null}"}
+        extra_json: "{\\"x\\":1}"
+        """,
+    ),
     "custom tools are joined": (
         """
         delta {tool_calls {custom {name: "c" input: "1"}}}
