@@ -34,6 +34,11 @@ LONGEST_REQUEST_ID: Final = 128
 # Asks clients not to repeat a call for which backends have been tried in turn already.
 _NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
 
+_UNREADABLE: Final = (
+    "The request cannot be read: its bytes are not the message of this RPC. "
+    "Make the stubs of the caller from Portico's .proto files."
+)
+
 Context: TypeAlias = aio.ServicerContext[Any, Any]
 
 
@@ -125,7 +130,7 @@ class Rpc:
     async def __aenter__(self) -> CallContext:
         call = self._call
         if self._request is None:
-            await self._fail(invalid_request("The request cannot be read."))
+            await self._fail(invalid_request(_UNREADABLE))
         for name, value in self._rpc.invocation_metadata() or ():
             if name == "x-request-id" and len(value) <= LONGEST_REQUEST_ID:
                 call.request_id = str(value)

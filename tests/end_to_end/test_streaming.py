@@ -14,7 +14,7 @@ import pytest
 from portico.client import AsyncClient
 from portico.testing.upstream import Upstream
 from portico.testing.wire import LAST_CHUNK, Step, chunk, head
-from tests.end_to_end.backends import gateway
+from tests.end_to_end.backends import gateway, openai_backend
 from tests.support.gateway import Gateway
 
 HELLO: Any = [{"role": "user", "content": "count"}]
@@ -46,6 +46,16 @@ async def test_each_chunk_arrives_before_the_next_is_made(tmp_path: Path, over: 
                 if got < COUNT:
                     asked_for[got].set()
             assert got == COUNT
+
+
+@pytest.mark.parametrize("over", ["http", "grpc"])
+async def test_a_backend_that_cannot_stream_is_streamed_all_the_same(tmp_path: Path, over: str) -> None:
+    """Its whole answer comes as one piece, and the stream is whole."""
+    async with Upstream(openai_backend("hi there", "m")) as upstream:
+        env = {"OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        async with gateway(tmp_path, env) as running, asyncio.timeout(30):
+            pieces = _over_http(running) if over == "http" else _over_grpc(running)
+            assert [piece async for piece in pieces] == ["hi there"]
 
 
 async def _over_http(running: Gateway) -> Any:
