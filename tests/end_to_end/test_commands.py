@@ -41,6 +41,14 @@ def test_nobody_there_is_told_with_status_1(command: str) -> None:
     assert "127.0.0.1:1" in run(command, "--grpc", "127.0.0.1:1", status=1)
 
 
+def test_a_reload_needs_a_key_and_a_core_that_takes_it(default_gateway: Gateway) -> None:
+    """Each refusal says what to do."""
+    assert "Give --admin-key, or set PORTICO_ADMIN_KEY." in run("reload", status=2)
+    asked = ("reload", "--admin-key", "k", "--grpc")
+    assert "127.0.0.1:1" in run(*asked, "127.0.0.1:1", status=1)
+    assert "has no `admin_keys`. Add some, or send it SIGHUP." in run(*asked, default_gateway.grpc, status=1)
+
+
 @pytest.mark.parametrize("suffix", ["", "/", "/v1"])
 def test_chat_speaks_http(default_gateway: Gateway, suffix: str) -> None:
     """To the first model that is listed, unless one is named."""
