@@ -26,6 +26,8 @@ class AzureSettings(OpenAISettings):
 
     def __post_init__(self) -> None:
         OpenAISettings.__post_init__(self)
+        if self.continues is not None:
+            raise ValueError("continues: Azure begins every answer anew. Remove it here.")
         if not self.url:
             raise ValueError("url is missing. Add `url: …` here.")
         if urlsplit(self.url).path.rstrip("/").endswith(("/openai", "/v1")):

@@ -30,10 +30,11 @@ from portico_adapters._chunk_stream import ChunkStream, R
 from portico_adapters._continuing import begun
 from portico_adapters._flavours import FLAVOURS, flavour_of
 from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
+from portico_adapters._flavours.prefix import Continued, beginning, cut_from
 from portico_adapters._flavours.request import params_for
 from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
 from portico_adapters._passing import PassingSettings, sendable
-from portico_adapters._upstream import UpstreamClient
+from portico_adapters._upstream import StreamTranslator, UpstreamClient
 from portico_adapters._whole_answer import chat_chunks, text_chunks
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class OpenAISettings(PassingSettings):
     flavour: str | None = None
     #: How the server is asked to go on with an answer that was begun, in a last message of the assistant:
     #: by that message alone (``last_message``: llama.cpp), or by ``continue_final_message`` too (vLLM,
-    #: SGLang). None: it cannot.
+    #: SGLang). None: as the flavour can (Mistral), or it cannot.
     continues: str | None = None
 
     def __post_init__(self) -> None:
@@ -122,7 +123,9 @@ class OpenAIAdapter:
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
         body = render_chat(params_for(self._flavour, call), model=call.model, stream=False)
         answered, headers = await self._answer("/chat/completions", call, body)
-        return ChatResponse(completion=settle_completion(_read(parse_completion, answered)), headers=headers)
+        completion = settle_completion(_read(parse_completion, answered))
+        cut_from(completion, beginning(self._flavour, call.params))
+        return ChatResponse(completion=completion, headers=headers)
 
     def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
         params = params_for(self._flavour, call)
@@ -131,7 +134,8 @@ class OpenAIAdapter:
         chunks = ChunkStream(
             StreamResponse, ChunkParser(settle_chunk), self._limits.answer_bytes, chat_chunks
         )
-        return self._stream("/chat/completions", call, body, chunks)
+        told = beginning(self._flavour, call.params)
+        return self._stream("/chat/completions", call, body, Continued(chunks, told) if told else chunks)
 
     async def complete(self, call: CompletionCall, /) -> CompleteResponse:
         body = render_complete(params_for(self._flavour, call), model=call.model, stream=False)
@@ -154,7 +158,11 @@ class OpenAIAdapter:
         self, params: ChatCompletionParams, _model: str, text: str, /
     ) -> ChatCompletionParams | None:
         how = self._settings.continues
-        return None if how is None else begun(params, text, _CONTINUES[how])
+        if how is not None:
+            return begun(params, text, _CONTINUES[how])
+        # A blank at its end would be repeated or not, as the provider likes.
+        able = self._flavour.continues_prefix and not text[-1:].isspace()
+        return begun(params, text) if able else None
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         body, hops = await self._client.fetch("/models", headers, self._hops(headers), (HOPS_HEADER,))
@@ -174,7 +182,7 @@ class OpenAIAdapter:
         return answered, headers
 
     def _stream(
-        self, endpoint: str, call: Upstream[P], body: bytes, chunks: ChunkStream[R]
+        self, endpoint: str, call: Upstream[P], body: bytes, chunks: StreamTranslator[R]
     ) -> AsyncGenerator[R, None]:
         headers = {"accept": "text/event-stream", **self._hops(call.headers)}
         return self._client.stream(self._path(endpoint, call.model), call, body, chunks, headers)

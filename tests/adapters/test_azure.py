@@ -193,3 +193,9 @@ class TestAzure(UpstreamContract):
 
     def error_body(self, status: int, message: str) -> bytes:
         return json.dumps({"error": {"code": "x", "message": message}}).encode()
+
+
+def test_nothing_is_continued_at_azure() -> None:
+    """Who asks for it in the configuration learns what to do."""
+    with pytest.raises(ValueError, match="Remove it here"):
+        AzureSettings(url="https://acme.openai.azure.com", continues="last_message")

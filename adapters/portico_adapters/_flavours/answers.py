@@ -62,11 +62,11 @@ def settle_chunk(chunk: ChatChunk) -> None:
         if '"content"' in delta.extra_json:
             said = said_in(_decoded(delta.extra_json).get("content"))
             if said is not None:
-                _put(delta, "content", None)
+                put(delta, "content", None)
                 _tell(said, delta)
         if '"message"' in choice.extra_json:
             # Perplexity repeats in each chunk all that was said before.
-            _put(choice, "message", None)
+            put(choice, "message", None)
         _name_finish(choice)
     _count(chunk)
 
@@ -90,14 +90,16 @@ def _tell(said: Said, into: Any) -> None:
     if said.thought is not None:
         into.reasoning_content = said.thought
     if said.references:
-        _put(into, "references", said.references)
+        put(into, "references", said.references)
+    if said.details:
+        put(into, "reasoning_details", said.details)
 
 
 def _name_finish(choice: Any) -> None:
     named = _FINISHES.get(choice.finish_reason)
     if named is not None:
         if f'"{_NATIVE}"' not in choice.extra_json:
-            _put(choice, _NATIVE, choice.finish_reason)
+            put(choice, _NATIVE, choice.finish_reason)
         choice.finish_reason = named
 
 
@@ -124,7 +126,7 @@ def _usage_elsewhere(answer: Any) -> Usage | None:
         for choice in answer.choices:
             if '"usage"' in choice.extra_json:
                 usage = parse_usage(_MEMBERS.decode(choice.extra_json)["usage"])
-                _put(choice, "usage", None)
+                put(choice, "usage", None)
                 return usage
     except (KeyError, ValueError, RecursionError):
         # Another member has the name inside, or the value is no object.
@@ -140,7 +142,7 @@ def _decoded(extra_json: str) -> dict[str, Any]:
         return {}
 
 
-def _put(message: Any, name: str, value: object) -> None:
+def put(message: Any, name: str, value: object) -> None:
     """Set a member of ``extra_json``; None takes it out. What cannot be read stays as it is."""
     try:
         extra: dict[str, object] = dict(_MEMBERS.decode(message.extra_json or "{}"))

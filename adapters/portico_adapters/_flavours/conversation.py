@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-from msgspec.json import encode
+from msgspec import Raw
+from msgspec.json import decode, encode
 
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.message_pb2 import ChatMessage, ContentPart
+from portico_adapters._flavours.parts import thinking_parts
 from portico_adapters._flavours.row import Flavour, Thoughts
+from portico_adapters._json import members
 
 _LETTERS: Final = string.digits + string.ascii_letters
 
@@ -45,7 +48,8 @@ def _tell_thoughts(how: Thoughts, messages: Sequence[ChatMessage]) -> None:
     calls_tools = _turns_with_tools(messages)
     for message, calls in zip(messages, calls_tools, strict=True):
         thought = message.reasoning_content or message.reasoning
-        told = message.HasField("reasoning_content") or message.HasField("reasoning")
+        details = how is Thoughts.PARTS and '"reasoning_details"' in message.extra_json
+        told = message.HasField("reasoning_content") or message.HasField("reasoning") or details
         if message.role != "assistant" or not told:
             continue
         message.ClearField("reasoning_content")
@@ -54,7 +58,7 @@ def _tell_thoughts(how: Thoughts, messages: Sequence[ChatMessage]) -> None:
             message.reasoning = thought
         elif how is Thoughts.WITH_TOOLS and calls:
             message.reasoning_content = thought
-        elif how is Thoughts.PARTS and thought:
+        elif how is Thoughts.PARTS:
             _think_in_parts(message, thought)
 
 
@@ -72,10 +76,25 @@ def _turns_with_tools(messages: Sequence[ChatMessage]) -> list[bool]:
 
 
 def _think_in_parts(message: ChatMessage, thought: str) -> None:
+    extra = members(message.extra_json, "extra_json")
+    told = extra.pop("reasoning_details", None)
+    message.extra_json = encode(extra).decode() if extra else ""
+    thoughts = thinking_parts(thought, None if told is None else _decoded(told))
+    if not thoughts:
+        return
     parts = list(message.content_parts)
     if message.content:
         parts.append(ContentPart(type="text", text=message.content))
     message.ClearField("content")
     del message.content_parts[:]
-    thinking = encode({"thinking": [{"type": "text", "text": thought}]}).decode()
-    message.content_parts.extend([ContentPart(type="thinking", extra_json=thinking), *parts])
+    for part in thoughts:
+        message.content_parts.add(type="thinking", extra_json=encode(part).decode())
+    message.content_parts.extend(parts)
+
+
+def _decoded(details: Raw) -> object:
+    try:
+        return decode(details)
+    except (ValueError, RecursionError):
+        # What nobody can read signs nothing.
+        return None

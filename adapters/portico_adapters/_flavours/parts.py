@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 _Part: TypeAlias = Mapping[str, Any]
+
+#: Marks the details that are Mistral's.
+FORMAT: Final = "mistral-v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Said:
     thought: str | None
     #: Parts of the type "reference", {"type", "reference_ids"}, as they came.
     references: list[_Part]
+    #: The thoughts once more, as ``reasoning_details``, where one of them is signed: else they need none.
+    details: list[_Part]
 
 
 def said_in(parts: object) -> Said | None:
@@ -29,7 +34,42 @@ def said_in(parts: object) -> Said | None:
     if by_type:
         return None
     thought = _joined(piece for part in thoughts for piece in _pieces(part.get("thinking")))
-    return Said(_joined(texts), thought, references)
+    signed = any(isinstance(part.get("signature"), str) for part in thoughts)
+    details = [_detail(part) for part in thoughts] if signed else []
+    return Said(_joined(texts), thought, references, details)
+
+
+def thinking_parts(thought: str, details: object) -> list[_Part]:
+    """Return a thought as the parts that it came in. ``details``: ``reasoning_details``, if there are any.
+
+    A signature that came after the pieces of a stream is for all that was thought. Where the thought is not
+    the one that was signed, it goes without.
+    """
+    ours = [part for part in details if _is_ours(part)] if isinstance(details, list) else []
+    if len(ours) == 1 and not ours[0]["text"]:
+        return [_thinking(thought, ours[0].get("signature"))]
+    if ours and "".join(part["text"] for part in ours) == thought:
+        return [_thinking(part["text"], part.get("signature")) for part in ours]
+    return [_thinking(thought, None)] if thought else []
+
+
+def _detail(part: _Part) -> _Part:
+    signature = part.get("signature")
+    return {
+        "type": "reasoning.text",
+        "text": _joined(_pieces(part.get("thinking"))) or "",
+        **({"signature": signature} if isinstance(signature, str) else {}),
+        "format": FORMAT,
+    }
+
+
+def _is_ours(part: object) -> bool:
+    return isinstance(part, dict) and part.get("format") == FORMAT and isinstance(part.get("text"), str)
+
+
+def _thinking(text: str, signature: object) -> _Part:
+    told: list[_Part] = [{"type": "text", "text": text}] if text else []
+    return {"thinking": told, **({"signature": signature} if isinstance(signature, str) else {})}
 
 
 def _pieces(thinking: object) -> Iterable[_Part]:

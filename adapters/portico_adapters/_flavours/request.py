@@ -8,6 +8,7 @@ from msgspec.json import encode
 from portico.adapter import Upstream
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico_adapters._flavours.conversation import retell
+from portico_adapters._flavours.prefix import ask_to_continue
 from portico_adapters._flavours.row import PLAIN, Flavour
 from portico_adapters._json import members
 
@@ -27,6 +28,7 @@ def params_for(flavour: Flavour, call: Upstream[P]) -> P:
     _rename(flavour, params)
     if isinstance(params, ChatCompletionParams):
         _choose(flavour, params)
+        ask_to_continue(flavour, params)
         retell(flavour, params)
     return params
 

@@ -45,6 +45,8 @@ class Flavour:
     thoughts: Thoughts = Thoughts.AS_THEY_ARE
     #: Streams tell their usage unasked, and ``stream_options`` is refused.
     takes_stream_options: bool = True
+    #: Goes on with a last message of the assistant that says ``prefix``, and repeats it.
+    continues_prefix: bool = False
 
 
 #: OpenAI itself, and every server of which no more is known.

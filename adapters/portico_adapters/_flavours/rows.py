@@ -94,6 +94,7 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         tool_id_length=9,
         thoughts=Thoughts.PARTS,
         takes_stream_options=False,
+        continues_prefix=True,
     ),
     "moonshot": Flavour(
         url="https://api.moonshot.ai/v1",

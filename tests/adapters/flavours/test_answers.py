@@ -2,21 +2,25 @@
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portico.adapter import Limits
+from portico.config import Url
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.chunks import ChunkParser, ChunkRenderer
 from portico.openai.responses import parse_completion
 from portico.testing.assemble import assemble
 from portico.testing.contract import messages_of
+from portico.testing.upstream import Upstream
 from portico.testing.wire import answer, streamed
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._flavours.answers import settle_chunk, settle_completion
+from portico_adapters.openai import OpenAIAdapter, OpenAISettings
 from tests.adapters.flavours.fixtures import ANSWERS, read
 from tests.adapters.openai_tools import CALL, backend
 
@@ -157,6 +161,49 @@ async def test_a_whole_answer_in_place_of_a_stream_is_read_alike() -> None:
         completion = assemble(await messages_of(adapter, CALL))
     message = completion.choices[0].message
     assert (message.content, message.reasoning_content) == ("It is 4.", "Two and two. Four.")
+
+
+SIGNED = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "s1"},
+    {"type": "text", "text": "So."},
+]
+DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "s1", "format": "mistral-v1"}]
+
+
+async def test_signatures_of_thoughts_reach_the_caller() -> None:
+    """So that they can go back; thoughts without one need no details."""
+    whole = {"choices": [{"index": 0, "message": {"content": SIGNED}, "finish_reason": "stop"}]}
+    event = {"choices": [{"index": 0, "delta": {"content": SIGNED}, "finish_reason": "stop"}]}
+    wire = b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(event).encode()
+    async with backend(answer(json.dumps(whole).encode()), streamed(wire)) as (adapter, _):
+        message = (await adapter.chat(CALL)).completion.choices[0].message
+        delta = (await messages_of(adapter, CALL))[0].chunks[0].choices[0].delta
+    for told in (message, delta):
+        assert (told.reasoning_content, told.content) == ("Hm.", "So.")
+        assert json.loads(told.extra_json) == {"reasoning_details": DETAILS}
+
+
+async def test_mistral_goes_on_with_an_answer_and_does_not_repeat_it() -> None:
+    """Whole or streamed; a caller who says `prefix` gets Mistral's own way."""
+    said = {"role": "assistant", "content": "One two three"}
+    whole = answer(json.dumps({"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}).encode())
+    chunks: list[Any] = [{"delta": {"content": "One"}}, {"delta": {"content": " two three"}}]
+    chunks.append({"delta": {}, "finish_reason": "stop"})
+    events = [b"data: %b\n\n" % json.dumps({"choices": [{"index": 0, **each}]}).encode() for each in chunks]
+    async with Upstream(whole, streamed([*events, b"data: [DONE]\n\n"]), whole) as upstream:
+        settings = OpenAISettings(Url(f"{upstream.url}/v1"), flavour="mistral")
+        adapter = OpenAIAdapter("m", settings, Limits())
+        params = adapter.continued(CALL.params, "m", "One two")
+        assert params is not None
+        call = replace(CALL, params=params)
+        assert (await adapter.chat(call)).completion.choices[0].message.content == " three"
+        assert assemble(await messages_of(adapter, call)).choices[0].message.content == " three"
+        params.messages[-1].extra_json = '{"prefix":true}'
+        assert (await adapter.chat(call)).completion.choices[0].message.content == "One two three"
+        assert adapter.continued(CALL.params, "m", "One ") is None
+        await adapter.aclose()
+    for request in upstream.requests:
+        assert request.json()["messages"][-1] == {"role": "assistant", "content": "One two", "prefix": True}
 
 
 def test_a_list_with_other_parts_stays_as_it_is() -> None:

@@ -1,5 +1,6 @@
 """What holds for every provider of OpenAI's dialect, whatever is asked and answered."""
 
+import itertools
 import json
 from contextlib import suppress
 from random import Random
@@ -24,6 +25,7 @@ from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico_adapters._chunk_stream import ChunkStream
 from portico_adapters._flavours import FLAVOURS
 from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
+from portico_adapters._flavours.prefix import Continued
 from portico_adapters._flavours.request import params_for
 from portico_adapters._whole_answer import chat_chunks, text_chunks
 from tests.proto.openai.strategies import JSON, anything, embedding_requests, requests, text_requests
@@ -220,11 +222,26 @@ def test_a_stream_says_what_the_whole_answer_says(
 def test_a_damaged_stream_is_the_same_however_it_is_cut(
     both: tuple[Any, list[Any]], data: st.DataObject
 ) -> None:
-    """Cut off, with bytes changed: chunks, or the backend's error, never a crash."""
+    """Cut off, with bytes changed: never a crash. Whether it is whole the core judges."""
     spoilt = damaged(data, wire_of(both[1], []))
     chunks, error, _ = outcome(spoilt, [])
     assert outcome(spoilt, cuts(data, spoilt))[:2] == (chunks, error)
-    assert chunks or error
+
+
+@fuzz(texts.filter(bool), st.booleans(), st.lists(texts, max_size=4), st.data())
+def test_a_beginning_is_never_told_twice(
+    begun: str, repeats: bool, more: list[str], data: st.DataObject
+) -> None:
+    """However the provider cuts what it repeats; and where it does not repeat it, nothing is lost."""
+    said = (begun if repeats else "") + "".join(more)
+    places = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=5)))
+    pieces = [said[start:end] for start, end in itertools.pairwise([0, *places, len(said)])]
+    chunks: list[Any] = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    stream = ChunkStream(StreamResponse, ChunkParser(settle_chunk), 1 << 20, chat_chunks)
+    messages = list(Continued(stream, begun).feed(wire_of(chunks, [])))
+    found = "".join(chunk.choices[0].delta.content for message in messages for chunk in message.chunks)
+    assert found == said.removeprefix(begun)
 
 
 names = st.sampled_from(

@@ -41,6 +41,27 @@ HISTORY = [
 ]
 NINE = tool_id("call_1", 9)
 
+
+def signed(text: str, *thoughts: tuple[str, str | None]) -> dict[str, Any]:
+    """Return what a caller sends back of Mistral's thoughts."""
+    details = [
+        {"type": "reasoning.text", "text": text, "format": "mistral-v1"}
+        | ({"signature": signature} if signature else {})
+        for text, signature in thoughts
+    ]
+    return {"role": "assistant", "reasoning_content": text, "content": "So.", "reasoning_details": details}
+
+
+def thought(*thoughts: tuple[str, str | None]) -> dict[str, Any]:
+    """Return the message as Mistral wants it."""
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        | ({"signature": signature} if signature else {})
+        for text, signature in thoughts
+    ]
+    return {"role": "assistant", "content": [*parts, {"type": "text", "text": "So."}]}
+
+
 # Provider, what the caller asks for, and what is sent.
 SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
@@ -80,6 +101,32 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
                 {"role": "tool", "tool_call_id": NINE, "content": "12"},
             ]
         },
+    ),
+    (
+        "mistral",
+        {"messages": [USER, {"role": "assistant", "content": "On"}]},
+        {"messages": [USER, {"role": "assistant", "content": "On", "prefix": True}]},
+    ),
+    (
+        "mistral",
+        {"messages": [USER, {"role": "assistant", "content": "On", "prefix": False}]},
+        {"messages": [USER, {"role": "assistant", "content": "On", "prefix": False}]},
+    ),
+    (
+        "mistral",
+        {"messages": [USER, signed("One. Two.", ("One. ", "s1"), ("Two.", None)), USER]},
+        {"messages": [USER, thought(("One. ", "s1"), ("Two.", None)), USER]},
+    ),
+    (
+        # In a stream the signature comes after the pieces.
+        "mistral",
+        {"messages": [USER, signed("One. Two.", ("", "s1")), USER]},
+        {"messages": [USER, thought(("One. Two.", "s1")), USER]},
+    ),
+    (
+        "mistral",
+        {"messages": [USER, signed("Another.", ("One. ", "s1"), ("Two.", "s2")), USER]},
+        {"messages": [USER, thought(("Another.", None)), USER]},
     ),
     (
         "groq",
