@@ -71,6 +71,16 @@ def echo(asked: Asked) -> Iterator[Step]:
         yield from answer(whole(text=TEXT + asked.says))
 
 
+def another(_asked: Asked) -> Iterator[Step]:
+    """Answer something else."""
+    yield from streamed([_ROLE, _event({"content": "uno dos tres"}), _FINISH, _DONE])
+
+
+def goes_on(asked: Asked) -> Iterator[Step]:
+    """Go on with the text that the last message begins."""
+    yield from streamed([_ROLE, _event({"content": TEXT.removeprefix(asked.says)}), _FINISH, _DONE])
+
+
 def reset_before_headers(_asked: Asked) -> Iterator[Step]:
     yield RESET
 
@@ -299,6 +309,8 @@ SCRIPTS: Final[dict[str, Script]] = {
     "ignores_cancel": stall_after_content,
     "drip_after_content": drip_after_content,
     "echo": echo,
+    "another": another,
+    "goes_on": goes_on,
     "chaos": chaos,
     "429_patient": status(429, retry_after="2"),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tests.faults import test_callers, test_processes, test_queues
+from tests.faults import mended, mended_calls, test_callers, test_mended, test_processes, test_queues
 from tests.faults.cases import by_the_table
 from tests.faults.doors import doors
 from tests.faults.expected import CONNECT, FAULTS, SILENCE, TOTAL, Expected, Kind
@@ -48,6 +48,14 @@ Callers who leave or read slowly, and processes that are killed, paused, stopped
 |---|---|
 """
 
+_MENDED: Final = """
+What the `broken` and the `hedge` of a model make of faults. Each row was asked as above: streamed, and those
+that hedge unstreamed too. *Calls* are those at the first and at the second candidate.
+
+| the model | the first backend | what the caller gets | calls |
+|---|---|---|---|
+"""
+
 
 def rows(pauses: Mapping[str, str]) -> Iterator[str]:
     """Yield a row per fault. ``pauses``: what a run saw between the calls of each."""
@@ -61,9 +69,9 @@ def rows(pauses: Mapping[str, str]) -> Iterator[str]:
 
 def beside() -> Iterator[str]:
     """Yield a row per test of callers and of processes: its name, and the words that it holds."""
-    for module in (test_callers, test_queues, test_processes):
+    for module in (test_callers, test_queues, test_processes, test_mended):
         for name, found in vars(module).items():
-            if name.startswith("test_"):
+            if name.startswith("test_") and "fault_that_is_mended" not in name:
                 yield f"| {name.removeprefix('test_').replace('_', ' ')} | {found.__doc__} |"
 
 
@@ -106,6 +114,14 @@ async def run(running: Stand) -> dict[str, list[Observed]]:
     return observed
 
 
+async def run_mended(running: Stand) -> None:
+    """Make the calls of each row; exit where one went another way."""
+    async with doors(running.facade.address, running.core.address) as ways:
+        for number in range(len(mended.ROWS)):
+            if wrong := await mended_calls.complaints(running, ways, number):
+                sys.exit("\n".join(wrong))
+
+
 def written(page: str, table: str) -> str:
     """Return the page with the table between its markers, which stand at the end where it has none."""
     made = f"{_BEGIN}\n{table}{_END}"
@@ -117,7 +133,7 @@ def written(page: str, table: str) -> str:
 def table_of(page: str) -> list[list[str]]:
     """Return the cells of the rows that stand on the page."""
     found = page.partition(_BEGIN)[2].partition(_END)[0]
-    lines = [line for line in found.partition("\nCallers ")[0].splitlines() if line.startswith("| ")]
+    lines = [line for line in found.partition("\nWhat the ")[0].splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
 
 
@@ -125,8 +141,11 @@ def main() -> None:
     """Run everything and write the table."""
     with tempfile.TemporaryDirectory() as folder, stand(Path(folder), by_the_table()) as running:
         observed = asyncio.run(run(running))
+    with tempfile.TemporaryDirectory() as folder, mended_calls.stand(Path(folder)) as running:
+        asyncio.run(run_mended(running))
     pauses = {name: pauses_of(each) for name, each in observed.items()}
-    table = "\n".join([_HEAD + "\n".join(rows(pauses)), _BESIDE + "\n".join(beside()), ""])
+    parts = (_HEAD, rows(pauses)), (_MENDED, mended.rows()), (_BESIDE, beside())
+    table = "\n".join([*(head + "\n".join(lines) for head, lines in parts), ""])
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
