@@ -35,7 +35,7 @@ def said_in(parts: object) -> Said | None:
         return None
     thought = _joined(piece for part in thoughts for piece in _pieces(part.get("thinking")))
     signed = any(isinstance(part.get("signature"), str) for part in thoughts)
-    details = [_detail(part) for part in thoughts] if signed else []
+    details = [_detail(index, part) for index, part in enumerate(thoughts)] if signed else []
     return Said(_joined(texts), thought, references, details)
 
 
@@ -53,13 +53,15 @@ def thinking_parts(thought: str, details: object) -> list[_Part]:
     return [_thinking(thought, None)] if thought else []
 
 
-def _detail(part: _Part) -> _Part:
+def _detail(index: int, part: _Part) -> _Part:
     signature = part.get("signature")
     return {
         "type": "reasoning.text",
         "text": _joined(_pieces(part.get("thinking"))) or "",
         **({"signature": signature} if isinstance(signature, str) else {}),
         "format": FORMAT,
+        # OpenAI's SDK puts the entries of lists together by it.
+        "index": index,
     }
 
 

@@ -22,6 +22,7 @@ from portico.v1.gateway_pb2 import (
 )
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_adapters._asking import Asking
 from portico_adapters._continuing import begun
 from portico_adapters._fetching import Fetching
 from portico_adapters._ndjson import NdjsonParser
@@ -31,9 +32,8 @@ from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
 from portico_adapters.ollama.embeddings import embed_body, embeddings_of
 from portico_adapters.ollama.errors import error_of
-from portico_adapters.ollama.models import model_of, tags_of
+from portico_adapters.ollama.models import Shown, Tag, model_of, show_body, shown_in, tags_of
 from portico_adapters.ollama.settings import OllamaSettings
-from portico_adapters.ollama.showing import Showing
 from portico_adapters.ollama.text import TextStream, text_body, text_of
 
 
@@ -51,7 +51,7 @@ class OllamaAdapter:
         read_error = partial(error_of, callers_key=settings.callers_key)
         self._client = UpstreamClient(settings.url, settings, limits, read_error, headers=headers)
         self._fetching = Fetching.by(settings, types=("image_url",))
-        self._showing = Showing(self._client)
+        self._asking: Asking[Tag, Shown] = Asking()
         self._settings = settings
         self._limits = limits
         self.lists_by_caller = settings.lists_by_caller
@@ -93,7 +93,11 @@ class OllamaAdapter:
 
     async def list_models(self, headers: Sequence[Header], /) -> Sequence[Model]:
         tags = tags_of(await self._client.get("/api/tags", headers))
-        shown = await self._showing.of(tags, headers)
+
+        async def show(tag: Tag) -> Shown:
+            return shown_in(await self._client.ask("/api/show", headers, show_body(tag.name)))
+
+        shown = await self._asking.about(tags, show)
         num_ctx = self._settings.num_ctx
         return [model_of(tag, told, num_ctx) for tag, told in zip(tags, shown, strict=True)]
 

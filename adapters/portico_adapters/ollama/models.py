@@ -14,7 +14,7 @@ from portico.v1.models_pb2 import Model
 from portico_adapters.ollama.answers import read, unix_seconds
 
 
-class Tag(Struct):
+class Tag(Struct, frozen=True):
     """A model that the server holds."""
 
     name: str

@@ -167,7 +167,7 @@ SIGNED = [
     {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "s1"},
     {"type": "text", "text": "So."},
 ]
-DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "s1", "format": "mistral-v1"}]
+DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "s1", "format": "mistral-v1", "index": 0}]
 
 
 async def test_signatures_of_thoughts_reach_the_caller() -> None:
