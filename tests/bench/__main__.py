@@ -1,200 +1,100 @@
-"""Measures targets in turn, several rounds, and prints one table of medians. See scripts/bench."""
+"""Measures the gateway against the bare upstream, nginx and peers; prints tables (scripts/bench)."""
 
 import argparse
-import contextlib
-import json
-import os
-import shutil
-import socket
-import statistics
-import subprocess
+import platform
+import resource
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from tests.support.gateway import core, facade, serve
-from tests.support.processes import process
-
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Something that takes requests of OpenAI's API."""
-
-    name: str
-    url: str
-    #: Processes whose trees' CPU time counts; none where it is not ours to know.
-    pids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Load:
-    """One row of the benchmark."""
-
-    name: str
-    connections: int
-    requests: int
-    stream: bool
-    #: Milliseconds between two tokens of the upstream.
-    pace: int = 0
-
-
-LOADS = (
-    Load("requests, c=1", 1, 1500, False),
-    Load("requests, c=32", 32, 3000, False),
-    Load("requests, c=128", 128, 3000, False),
-    Load("streams, c=1", 1, 40, True),
-    Load("streams, c=64", 64, 512, True),
-    Load("streams, c=256", 256, 768, True),
-    Load("streams at 20 ms a token, c=256", 256, 512, True, pace=20),
-)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return user and system time of a process and all its descendants."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return (int(fields[11]) + int(fields[12])) / _TICK + sum(cpu_seconds(int(child)) for child in children)
-
-
-def measure(target: Target, load: Load) -> dict[str, float]:
-    """Put one load on one target; return its figures."""
-    before = sum(map(cpu_seconds, target.pids))
-    kind = "stream" if load.stream else "whole"
-    command = [sys.executable, "-m", "tests.bench.load", target.url, "bench"]
-    arguments = [str(load.connections), str(load.requests), kind, str(load.pace)]
-    report: Any = json.loads(
-        subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=300).stdout
-    )
-    if report["failures"] or len(report["seconds"]) != load.requests:
-        raise SystemExit(f"{target.name}: {report['failures']} failures at {load.name}")
-    cpu = sum(map(cpu_seconds, target.pids)) - before
-    figures = {
-        "p50 ms": statistics.median(report["seconds"]) * 1e3,
-        "p99 ms": statistics.quantiles(report["seconds"], n=100)[98] * 1e3,
-        "requests/s": load.requests / report["elapsed"],
-        "CPU us/request": cpu / load.requests * 1e6,
-    }
-    if load.stream:
-        figures["first token ms"] = statistics.median(report["first_token"]) * 1e3
-        figures["tokens/s"] = report["tokens"] / report["elapsed"]
-        figures["CPU us/token"] = cpu / report["tokens"] * 1e6
-    if load.pace:
-        figures["lag p50 ms"] = statistics.median(report["lags"]) * 1e3
-        figures["lag p99 ms"] = statistics.quantiles(report["lags"], n=100)[98] * 1e3
-    return figures
-
-
-@contextlib.contextmanager
-def nginx(upstream: str, folder: Path) -> Iterator[Target]:
-    """Run nginx as a plain reverse proxy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"""daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 2;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; keepalive_requests 10000000;
-  upstream mock {{ server {upstream}; keepalive 256; keepalive_requests 10000000; }}
-  server {{
-    listen 127.0.0.1:{port} reuseport backlog=1024;
-    location / {{
-      proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
-    }}
-  }}
-}}"""
-    )
-    with process("nginx", "-p", str(folder), "-c", str(config)) as started:
-        while subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{port}/"], check=False
-        ).returncode:
-            pass
-        yield Target("nginx", f"http://127.0.0.1:{port}/v1", (started.popen.pid,))
-
-
-def configured(upstream: str, folder: Path) -> Path:
-    """Write the gateway's configuration."""
-    config = folder / "portico.yaml"
-    config.write_text(
-        "backends:\n"
-        f"  mock: {{dialect: openai, url: http://{upstream}/v1, models: [bench], pass_headers: [x-pace]}}\n"
-        "models: {bench: mock/bench}\n"
-    )
-    return config
-
-
-@contextlib.contextmanager
-def portico(name: str, config: Path, env: Mapping[str, str]) -> Iterator[Target]:
-    """Run the gateway as one command: facade and core over a link, or workers that are both."""
-    with serve(config, env={"LOG_LEVEL": "warning", **env}) as gateway:
-        yield Target(name, gateway.url, (gateway.process.popen.pid,))
-
-
-@contextlib.contextmanager
-def halves(name: str, config: Path) -> Iterator[Target]:
-    """Run facade and core apart, with an RPC for each call: so it is where a target may be several cores."""
-    quiet = {"LOG_LEVEL": "warning"}
-    with (
-        core("127.0.0.1:0", config, env=quiet) as behind,
-        facade(f"ipv4:{behind.address}", config, env=quiet) as front,
-    ):
-        pids = (behind.process.popen.pid, front.process.popen.pid)
-        yield Target(name, f"http://{front.address}/v1", pids)
+from tests.bench import counts
+from tests.bench.plot import PICTURE, svg
+from tests.bench.report import PAGE, markdown, rewritten
+from tests.bench.runs import Bench, Results
+from tests.bench.tables import TABLES, How
+from tests.bench.targets import CPUS, layouts, upstream, workers
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="interleaved rounds; medians are printed (default: 3)"
-    )
-    parser.add_argument(
-        "--peer", action="append", default=[], metavar="NAME=URL", help="another gateway's /v1"
-    )
-    options = parser.parse_args()
-    with contextlib.ExitStack() as stack:
+    options = _options()
+    if options.count:
+        print(counts.table(counts.measured()))
+        return
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    # A process of the gateway holds two sockets a stream: the client's, and the backend's or the link's.
+    most = 1_000 if options.quick else files // 2
+    rounds = 1 if options.quick else options.rounds
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    python = platform.python_version()
+    conditions = f"Medians of {rounds}, {today}, {CPUS} CPUs, Python {python}."
+    done: dict[str, Results] = {}
+    sections: list[tuple[str, str]] = []
+    with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portico-bench-")))
-        mock = stack.enter_context(process(sys.executable, "-m", "tests.bench.upstream"))
-        upstream = f"127.0.0.1:{mock.wait_for('').strip()}"
-        targets = [Target("direct", f"http://{upstream}/v1")]
-        if shutil.which("nginx"):
-            targets.append(stack.enter_context(nginx(upstream, folder)))
-        config = configured(upstream, folder)
-        cpus = str(os.cpu_count())
-        targets += [
-            stack.enter_context(portico(f"Portico, {cpus} workers", config, {"WORKERS": cpus})),
-            stack.enter_context(portico("Portico, facade and core, linked", config, {})),
-            stack.enter_context(halves("Portico, facade and core, RPCs", config)),
-        ]
-        targets += [Target(name, url) for name, _, url in (peer.partition("=") for peer in options.peer)]
-        for load in LOADS:
-            _print(load, _rounds(targets, load, options.rounds))
+        backend = stack.enter_context(upstream(options.mock))
+        print(f"the upstream listens on {backend.address}", file=sys.stderr)
+        everything = layouts(backend, folder, options.peer, options.baseline)
+        for table in TABLES:
+            if options.only and table.name not in options.only:
+                continue
+            measured = everything
+            if table.how is How.WORKERS:
+                measured = [workers(backend, folder, number) for number in range(1, CPUS + 1)]
+            seconds = 1.0 if options.quick else 3.0
+            bench = Bench(measured, backend.roots, rounds=rounds, seconds=seconds, most=most)
+            done[table.name] = bench.results(table, done)
+            sections.append((table.name, markdown(table, done[table.name], conditions)))
+            print(sections[-1][1], flush=True)
+    if options.write:
+        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), sections), encoding="utf-8")
+        if not options.only:
+            PICTURE.write_text(svg(done), encoding="utf-8")
 
 
-def _rounds(targets: list[Target], load: Load, rounds: int) -> dict[str, dict[str, float]]:
-    """Measure each target once a round, in turn, so that a drift of the machine meets all of them."""
-    runs: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
-    for _ in range(rounds):
-        for target in targets:
-            runs[target.name].append(measure(target, load))
-    return {
-        name: {key: statistics.median(run[key] for run in each) for key in each[0]}
-        for name, each in runs.items()
-    }
-
-
-def _print(load: Load, figures: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(figures.values())))
-    print(f"\n| {load.name} | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
-    for name, row in figures.items():
-        print(f"| {name} | " + " | ".join(f"{row[column]:,.2f}" for column in columns) + " |", flush=True)
+def _options() -> argparse.Namespace:
+    names = [table.name for table in TABLES]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, help="interleaved rounds, whose medians are told (default: 3)")
+    add("--quick", action="store_true", help="one short round, to see that all works: no figures to publish")
+    add(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="TABLE",
+        help=f"one of {', '.join(names)}; several times",
+    )
+    add(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="another gateway's /v1, with #MODEL where its name for the model is not bench; its CPU and "
+        "memory are those of who listens on its port",
+    )
+    add(
+        "--mock",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="port of the upstream, for peers to be set up with",
+    )
+    add("--baseline", metavar="COMMIT", help="measure the gateway of another commit too")
+    add(
+        "--write",
+        action="store_true",
+        help="put them into docs/performance.md, and of a full run the picture",
+    )
+    add(
+        "--count",
+        action="store_true",
+        help="count calls, writes and messages instead, as tests/bench does in CI",
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

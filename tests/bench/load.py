@@ -1,102 +1,285 @@
 """A load generator that costs little: keep-alive connections that each ask again and again.
 
-``python -m tests.bench.load URL MODEL CONNECTIONS REQUESTS stream|whole [PACE]`` prints one line of JSON with
-the times of all requests (seconds), and for streams the times to the first token and the tokens seen. With
-PACE, milliseconds between two tokens of the upstream, also how late tokens come: behind the pace since their
-stream's first one.
+``python -m tests.bench.load SPEC`` takes a ``Spec`` as JSON and prints its figures as one line of JSON:
+seconds, unless a name says otherwise. Every stream's tokens are counted, and the numbers of those that begin
+and end a read are compared with the count (of paced and of checked loads those of all tokens): one that is
+lost, doubled or out of order ends the run.
 """
 
 import asyncio
 import json
+import re
 import sys
 import time
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
+
+from tests.bench.meters import cpu_seconds, rss_bytes
+from tests.bench.upstream import Ask
+
+_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_TOKEN: Final = re.compile(rb"t(\d{8})@(\d{19})")
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_TOKEN_BYTES: Final = 29
+#: Between two chunks of HTTP, and what may be the beginning of that: nothing in an event looks like it.
+_FRAMING: Final = re.compile(rb"\r\n[0-9a-fA-F]+\r\n")
+_CUT: Final = re.compile(rb"\r(?:\n[0-9a-fA-F]*\r?)?\Z")
+#: Bytes that a token and the framing in it may take.
+_KEPT: Final = 48
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A load, and where to put it."""
+
+    url: str
+    connections: int
+    model: str = "bench"
+    stream: bool = False
+    ask: Ask = field(default_factory=Ask)
+    #: For how long requests are begun. 0: until ``requests`` are.
+    seconds: float = 0.0
+    requests: int = 0
+    #: Over which time the connections begin.
+    ramp: float = 0.0
+    #: Bytes of the last message and number of messages in a request.
+    payload: int = 128
+    messages: int = 1
+    #: Read the number of each token, not only those at the ends of a read.
+    check: bool = False
+    #: Whose CPU to measure: the target's, and the upstream's.
+    pids: Sequence[int] = ()
+    upstream_pids: Sequence[int] = ()
+
+    @staticmethod
+    def read(text: str) -> "Spec":
+        """Return the spec that ``str`` wrote."""
+        members = json.loads(text)
+        return Spec(**members | {"ask": Ask(**members["ask"])})
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return where to connect."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
+    def request(self) -> bytes:
+        """Return the bytes of a request."""
+        parts = urlsplit(self.url)
+        text = f"{self.ask} ".ljust(self.payload, "x")
+        past = [
+            {"role": ("user", "assistant")[number % 2], "content": "So it goes. " * 16}
+            for number in range(self.messages - 1)
+        ]
+        messages = [*past, {"role": "user", "content": text}]
+        body = json.dumps({"model": self.model, "stream": self.stream, "messages": messages}).encode()
+        head = (
+            f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+def _times() -> "array[float]":
+    return array("d")
 
 
 @dataclass
-class _Tally:
-    left: int
-    seconds: list[float] = field(default_factory=list)
-    first_token: list[float] = field(default_factory=list)
-    #: Seconds by which tokens were late, where there is a pace.
-    lags: list[float] = field(default_factory=list)
+class Tally:
+    """What was seen."""
+
+    #: Requests that may still be begun, and until when.
+    left: float
+    until: float
+    done: int = 0
     tokens: int = 0
-    failures: int = 0
+    whole: "array[float]" = field(default_factory=_times)
+    first_token: "array[float]" = field(default_factory=_times)
+    #: Between two reads of a stream that brought tokens.
+    gaps: "array[float]" = field(default_factory=_times)
+    #: From the upstream's write of a token to its being read.
+    lags: "array[float]" = field(default_factory=_times)
+
+    def next(self) -> bool:
+        """Return whether another request may begin, and count it."""
+        self.left -= 1
+        return self.left >= 0 and time.monotonic() < self.until
 
 
-async def _client(host: str, port: int, request: bytes, stream: bool, pace: float, tally: _Tally) -> None:
-    reader, writer = await asyncio.open_connection(host, port, limit=2**20)
-    while tally.left > 0:
-        tally.left -= 1
-        start = time.perf_counter()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head[:20]:
-            tally.failures += 1
-            break
-        if not stream:
-            await reader.readexactly(
-                int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            )
+class Client(asyncio.Protocol):
+    """A connection that asks while it may."""
+
+    def __init__(self, spec: Spec, request: bytes, tally: Tally) -> None:
+        self._spec = spec
+        self._request = request
+        self._tally = tally
+        self._all = spec.check or spec.ask.pace > 0
+        # Of the answer under way: whether its head is still to come, and what of that did; how many bytes of
+        # an unstreamed one are missing; its last bytes, and those that may begin a token; tokens so far.
+        self._head = True
+        self._buffer = b""
+        self._needs: int | None = None
+        self._ends = self._tail = b""
+        self._seen = 0
+        self._began = self._last = 0.0
+        #: Done when no more is asked; RuntimeError where an answer is none.
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._ask()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(RuntimeError("the connection was closed during an answer"))
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        if self._head:
+            self._buffer += data
+            head, separator, data = self._buffer.partition(b"\r\n\r\n")
+            if not separator:
+                return
+            if b" 200" not in head[:16]:
+                self._fail(f"answered {self._buffer[:600]!r}")
+                return
+            length = _LENGTH.search(head)
+            self._head, self._needs, self._buffer = False, int(length[1]) if length else None, b""
+        if self._spec.stream:
+            self._ends = (self._ends + data[-5:])[-5:]
+            self._read(data, now)
+            if self._ends == _LAST_CHUNK:
+                self._end(now)
+        elif self._needs is not None:
+            self._needs -= len(data)
+            if self._needs <= 0:
+                self._end(now)
         else:
-            await _read_stream(reader, start, pace, tally)
-        tally.seconds.append(time.perf_counter() - start)
-    writer.close()
+            self._ends = (self._ends + data[-5:])[-5:]
+            if self._ends == _LAST_CHUNK:
+                self._end(now)
+
+    def _read(self, data: bytes, now: float) -> None:
+        """Count the tokens of a read; what may be the beginning of one is kept for the next."""
+        # A proxy may begin a chunk in the middle of a token, and a read end in the middle of that.
+        data = _FRAMING.sub(b"", self._tail + data)
+        cut = _CUT.search(data, max(0, len(data) - _KEPT))
+        framing = b""
+        if cut:
+            data, framing = data[: cut.start()], cut[0]
+        # The last time that is there in full.
+        at = data.rfind(b"@0", 0, len(data) - 18) - 9
+        self._tail = data[max(at + _TOKEN_BYTES if at >= 0 else 0, len(data) - _KEPT) :] + framing
+        if at < 0:
+            return
+        fresh = data.count(b"@0", 0, at + _TOKEN_BYTES)
+        tally = self._tally
+        if self._all:
+            found = cast("list[tuple[bytes, bytes]]", _TOKEN.findall(data))
+        else:
+            first, last = _TOKEN.search(data), _TOKEN.match(data, at)
+            found = [cast("tuple[bytes, bytes]", each.groups()) for each in (first, last) if each]
+        expected = range(self._seen, self._seen + fresh)
+        numbers = [int(number) for number, _ in found]
+        if numbers != (list(expected) if self._all else [expected[0], expected[-1]]):
+            self._fail(f"tokens {numbers} came, {expected} were due")
+            return
+        (tally.gaps if self._seen else tally.first_token).append(now - self._last)
+        for _, written in found if self._all else found[:1]:
+            tally.lags.append(now - int(written) / 1e9)
+        self._seen += fresh
+        tally.tokens += fresh
+        self._last = now
+
+    def _end(self, now: float) -> None:
+        if self.over.done():
+            return
+        if self._spec.stream and self._seen != self._spec.ask.tokens:
+            self._fail(f"{self._seen} tokens of {self._spec.ask.tokens}")
+            return
+        self._tally.whole.append(now - self._began)
+        self._tally.done += 1
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._tally.next():
+            self.over.set_result(None)
+            self._transport.close()
+            return
+        self._head, self._buffer, self._tail, self._ends, self._seen = True, b"", b"", b"", 0
+        self._needs = None
+        self._began = self._last = time.monotonic()
+        self._transport.write(self._request)
+
+    def _fail(self, why: str) -> None:
+        if not self.over.done():
+            self.over.set_exception(RuntimeError(why))
+            self._transport.abort()
 
 
-async def _read_stream(reader: asyncio.StreamReader, start: float, pace: float, tally: _Tally) -> None:
-    body = b""
-    began, seen = 0.0, 0
-    while not body.endswith(b"0\r\n\r\n"):
-        piece = await reader.read(65536)
-        if not piece:
-            break
-        body += piece
-        now = time.perf_counter()
-        if not began and b" token" in body:
-            tally.first_token.append(now - start)
-            began = now
-        if pace and began:
-            seen += piece.count(b'" token"')
-            tally.lags.append(now - began - (seen - 1) * pace)
-    tally.tokens += body.count(b'" token"')
-    # Not [DONE]: a proxy may cut its chunks in the middle of the word.
-    if not body.endswith(b"0\r\n\r\n"):
-        tally.failures += 1
+def at(share: float, times: "array[float]") -> float:
+    """Return the time that so large a share of all stays below."""
+    ordered = sorted(times)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-async def _main(url: str, model: str, connections: int, requests: int, stream: bool, pace: int) -> None:
-    parts = urlsplit(url)
-    body = {
-        "model": model,
-        "stream": stream,
-        "messages": [{"role": "user", "content": "How is it going? " * 8}],
+async def run(spec: Spec) -> dict[str, float]:
+    """Put a load on a target; return figures. Raises RuntimeError for an answer that is none."""
+    loop = asyncio.get_running_loop()
+    cpu, upstream_cpu = cpu_seconds(spec.pids), cpu_seconds(spec.upstream_pids)
+    own_cpu, began = time.process_time(), time.monotonic()
+    tally = Tally(spec.requests or float("inf"), began + spec.seconds if spec.seconds else float("inf"))
+    request = spec.request()
+
+    async def client(number: int) -> None:
+        await asyncio.sleep(spec.ramp * number / spec.connections)
+        _, client = await loop.create_connection(lambda: Client(spec, request, tally), *spec.address)
+        await client.over
+
+    await asyncio.gather(*(client(number) for number in range(spec.connections)))
+    elapsed = time.monotonic() - began
+    figures = {
+        "elapsed": elapsed,
+        "requests": tally.done,
+        "requests/s": tally.done / elapsed,
+        "p50": at(0.5, tally.whole),
+        "p99": at(0.99, tally.whole),
+        "CPU": (cpu_seconds(spec.pids) - cpu) / tally.done,
+        "generator CPU": (time.process_time() - own_cpu) / tally.done,
+        "upstream CPU": (cpu_seconds(spec.upstream_pids) - upstream_cpu) / tally.done,
+        "RSS bytes": rss_bytes(spec.pids),
     }
-    payload = json.dumps(body).encode()
-    request = (
-        f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\n"
-        f"content-type: application/json\r\nx-pace: {pace}\r\ncontent-length: {len(payload)}\r\n\r\n"
-    ).encode() + payload
-    tally = _Tally(requests)
-    start = time.perf_counter()
-    host, port = parts.hostname or "", parts.port or 80
-    clients = (_client(host, port, request, stream, pace / 1000, tally) for _ in range(connections))
-    await asyncio.gather(*clients)
-    report = {
-        "elapsed": time.perf_counter() - start,
-        "seconds": tally.seconds,
-        "first_token": tally.first_token,
-        "lags": tally.lags,
-        "tokens": tally.tokens,
-        "failures": tally.failures,
-    }
+    if spec.stream:
+        each = tally.done / tally.tokens
+        figures |= {
+            "tokens": tally.tokens,
+            "tokens/s": tally.tokens / elapsed,
+            "first token": at(0.5, tally.first_token),
+            "first token p99": at(0.99, tally.first_token),
+            "gap p99": at(0.99, tally.gaps),
+            "lag p50": at(0.5, tally.lags),
+            "lag p99": at(0.99, tally.lags),
+        } | {f"{whose} a token": figures[whose] * each for whose in ("CPU", "generator CPU", "upstream CPU")}
+    return figures
+
+
+def main() -> None:
+    """Run a load and print its figures."""
+    import uvloop
+
+    report: dict[str, Any]
+    try:
+        report = uvloop.run(run(Spec.read(sys.argv[1])))
+    except (RuntimeError, OSError) as error:
+        report = {"error": str(error)}
     print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":
-    import uvloop
-
-    url, model, connections, requests, kind, *pace = sys.argv[1:]
-    paced = int(pace[0]) if pace else 0
-    uvloop.run(_main(url, model, int(connections), int(requests), kind == "stream", paced))
+    main()

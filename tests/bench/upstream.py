@@ -1,80 +1,260 @@
-"""A backend that costs next to nothing: POST any path, answered with a fixed completion or stream.
+"""A backend that costs next to nothing: POST any path, answered with a completion or a stream.
 
-``python -m tests.bench.upstream`` prints the port it listens on. A request body with ``"stream":true``
-gets TOKENS events, one socket write each, as fast as they go; the header x-pace: MS spaces them.
+``python -m tests.bench.upstream [PORT]`` prints the port it listens on, which others of its kind may share:
+a write costs about 5 us of the kernel's time, so that one process makes 150,000 tokens a second. What it
+answers stands in the request's messages, as ``Ask`` writes it, so that it passes any gateway. Each event goes
+to the socket in a write of its own: unpaced in turn with those of the other streams, as fast as their sockets
+take them. A token is ``t``, its number in the stream, ``@``, and the nanoseconds of the monotonic clock at
+which it was written, which all processes of a machine share.
 """
 
 import asyncio
+import functools
+import heapq
+import json
+import os
 import re
+import resource
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, cast
 
-TOKENS: Final = 200
+_ASK: Final = re.compile(rb"bench tokens=(\d+) pace=(\d+) size=(\d+)")
+_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_STREAMED: Final = re.compile(rb'"stream": *true')
 
-_HEAD: Final = (
-    b'{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench","choices":'
+_CHUNK: Final = (
+    b'{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":'
 )
-_WHOLE: Final = (
-    _HEAD + b'[{"index":0,"message":{"role":"assistant","content":"' + b"All is well. " * 20 + b'"},'
-    b'"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":60,"total_tokens":69}}'
-)
-_ANSWER: Final = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_WHOLE)
-) + _WHOLE
+STREAM: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_TOKEN_BYTES: Final = 29
+
+#: Seconds: the resolution of the loop's timers, and the pause before a full socket is tried again.
+_TICK: Final = 0.001
 
 
-def _event(body: bytes) -> bytes:
-    data = b"data: " + _HEAD.replace(b"completion", b"completion.chunk") + body + b"}\n\n"
-    return b"%x\r\n%s\r\n" % (len(data), data)
+@dataclass(frozen=True)
+class Ask:
+    """What is to be answered."""
+
+    #: Of a stream.
+    tokens: int = 200
+    #: Milliseconds between two of them; 0: as fast as the socket takes them.
+    pace: int = 0
+    #: Bytes of text in an unstreamed answer, and at least in each token.
+    size: int = 240
+
+    def __str__(self) -> str:
+        return f"bench tokens={self.tokens} pace={self.pace} size={self.size}"
+
+    @staticmethod
+    def found(body: bytes) -> "Ask":
+        """Return what a request asks for."""
+        match = _ASK.search(body)
+        return Ask(*map(int, match.groups())) if match else Ask()
 
 
-_STREAM: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-_ROLE: Final = _event(b'[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]')
-_TOKEN: Final = _event(b'[{"index":0,"delta":{"content":" token"},"finish_reason":null}]')
-_END: Final = (
-    _event(b'[{"index":0,"delta":{},"finish_reason":"stop"}]')
-    + _event(b'[],"usage":{"prompt_tokens":9,"completion_tokens":200,"total_tokens":209}')
-    + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
-)
+@functools.cache
+def whole(size: int) -> bytes:
+    body = json.dumps(
+        {
+            "id": "chatcmpl-bench",
+            "object": "chat.completion",
+            "created": 1700000000,
+            "model": "bench",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": ("All is well. " * (size // 13 + 1))[:size]},
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 60, "total_tokens": 69},
+        }
+    ).encode()
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    )
+
+
+def _event(rest: bytes) -> bytes:
+    data = b"data: " + _CHUNK + rest + b"}\n\n"
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+ROLE: Final = _event(b'[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]')
+
+
+@functools.cache
+def around(size: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after a token, which is filled up to ``size`` bytes where asked to."""
+    mark = b"#" * _TOKEN_BYTES
+    more = b" " + b"x" * (size - _TOKEN_BYTES - 1) if size > _TOKEN_BYTES else b""
+    before, _, after = _event(
+        b'[{"index":0,"delta":{"content":"' + mark + more + b'"},"finish_reason":null}]'
+    ).partition(mark)
+    return before, after
+
+
+@functools.cache
+def end(tokens: int) -> bytes:
+    usage = b'[],"usage":{"prompt_tokens":9,"completion_tokens":%d,"total_tokens":%d}' % (tokens, tokens + 9)
+    stop = _event(b'[{"index":0,"delta":{},"finish_reason":"stop"}]')
+    return stop + _event(usage) + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+
+def pieces(ask: Ask) -> Iterator[bytes]:
+    """Yield what is written, piece by piece."""
+    # The size of an unstreamed answer by default is none for a token.
+    before, after = around(0 if ask.size == Ask.size else ask.size)
+    yield STREAM + ROLE
+    for number in range(ask.tokens):
+        yield b"%bt%08d@%019d%b" % (before, number, time.monotonic_ns(), after)
+    yield end(ask.tokens)
+
+
+class _Stream:
+    """An answer under way."""
+
+    def __init__(self, fd: int, ask: Ask) -> None:
+        self._fd = fd
+        self._events = pieces(ask)
+        self._left = b""
+        #: Seconds between two tokens, and when the next one is due.
+        self.pace = ask.pace / 1000
+        self.due = 0.0
+        #: All of it has been written, or nobody takes it any more.
+        self.over = False
+
+    def write(self) -> bool:
+        """Write the next event, or what was left of the last; return whether the socket took all of it."""
+        data = self._left or next(self._events, b"")
+        if not data:
+            self.over = True
+            return True
+        try:
+            sent = os.write(self._fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.over = True
+            return True
+        self._left = data[sent:]
+        return not self._left
+
+
+class _Pump:
+    """Writes the events of all streams, each when it is due."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._unpaced: deque[_Stream] = deque()
+        self._paced: list[tuple[float, int, _Stream]] = []
+        self._count = 0
+        self._runs = self._ticks = False
+
+    def add(self, stream: _Stream) -> None:
+        """Begin a stream: its head and its first token go at once."""
+        stream.write()
+        self._go_on(stream)
+
+    def _go_on(self, stream: _Stream) -> None:
+        if stream.pace and not stream.due:
+            stream.write()
+            # Phases differ, as those of real streams do: the golden ratio spreads them evenly.
+            stream.due = self._loop.time() + self._count * 0.6180339887 % 1 * stream.pace
+        if stream.pace:
+            stream.due += stream.pace
+            self._later(stream, stream.due)
+            return
+        self._unpaced.append(stream)
+        if not self._runs:
+            self._runs = True
+            self._loop.call_soon(self._round)
+
+    def _later(self, stream: _Stream, when: float) -> None:
+        self._count += 1
+        heapq.heappush(self._paced, (when, self._count, stream))
+        if not self._ticks:
+            self._ticks = True
+            self._loop.call_later(_TICK, self._tick)
+
+    def _round(self) -> None:
+        """Write one event of each unpaced stream."""
+        ready = self._unpaced
+        for _ in range(len(ready)):
+            stream = ready.popleft()
+            if stream.over:
+                continue
+            if stream.write():
+                ready.append(stream)
+            else:
+                self._later(stream, self._loop.time() + _TICK)
+        self._runs = bool(ready)
+        if ready:
+            self._loop.call_soon(self._round)
+
+    def _tick(self) -> None:
+        """Write what is due."""
+        now = self._loop.time()
+        while self._paced and self._paced[0][0] <= now:
+            stream = heapq.heappop(self._paced)[2]
+            if stream.over:
+                continue
+            if stream.write():
+                self._go_on(stream)
+            else:
+                self._later(stream, now + _TICK)
+        self._ticks = bool(self._paced)
+        if self._paced:
+            self._loop.call_later(max(_TICK, self._paced[0][0] - now), self._tick)
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, pump: _Pump) -> None:
+        self._pump = pump
         self._buffer = b""
-        self._loop = asyncio.get_running_loop()
+        self._needs = 0
+        self._stream: _Stream | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._fd = transport.get_extra_info("socket").fileno()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self._stream is not None:
+            # Before the descriptor is another's.
+            self._stream.over = True
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
+        self._buffer = self._buffer + data if self._buffer else data
+        if len(self._buffer) < self._needs:
+            return
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if not separator:
             return
-        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        length = _LENGTH.search(head)
         size = int(length[1]) if length else 0
         if len(rest) < size:
+            self._needs = len(head) + 4 + size
             return
-        self._buffer = rest[size:]
-        if re.search(rb'"stream": *true', rest[:size]):
-            pace = re.search(rb"x-pace: *(\d+)", head, re.IGNORECASE)
-            self._transport.write(_STREAM + _ROLE)
-            self._token(TOKENS, int(pace[1]) / 1000 if pace else 0.0, self._loop.time())
+        self._needs, self._buffer = 0, rest[size:]
+        body = rest[:size]
+        if _STREAMED.search(body):
+            self._stream = _Stream(self._fd, Ask.found(body))
+            self._pump.add(self._stream)
         else:
-            self._transport.write(_ANSWER)
-
-    def _token(self, left: int, pause: float, due: float) -> None:
-        if self._transport.is_closing():
-            return
-        if not left:
-            self._transport.write(_END)
-            return
-        self._transport.write(_TOKEN)
-        # By way of the loop, so that the tokens of many streams interleave as real ones do.
-        self._loop.call_at(due + pause, self._token, left - 1, pause, due + pause)
+            self._transport.write(whole(Ask.found(body).size))
 
 
-async def _main() -> None:
-    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=1024)
+async def _main(port: int) -> None:
+    pump = _Pump()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(pump), "127.0.0.1", port, backlog=4096, reuse_port=True
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -82,4 +262,6 @@ async def _main() -> None:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(_main())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    uvloop.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
