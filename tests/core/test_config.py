@@ -128,6 +128,8 @@ keys: {team-a: ${A}, team-b: key2}
     assert config.routes.allowed == ("gpt-4", "claude-*")
     assert config.keys == (Key("team-a", Secret("key1")), Key("team-b", Secret("key2")))
     assert [key.name for key in loaded(tmp_path, backends + "\nkeys: [k, l]").keys] == ["key-1", "key-2"]
+    admins = loaded(tmp_path, backends + "\nadmin_keys: {operator: key3}")
+    assert (admins.keys, admins.admin_keys) == ((), (Key("operator", Secret("key3")),))
 
 
 BACKEND = "backends: {b: {dialect: openai, url: http://h}}\n"
@@ -202,6 +204,8 @@ backends:
         (BACKEND + "admin: unix:/x", ["2: admin: expected HOST:PORT, found unix:/x. Scrapers speak TCP."]),
         (BACKEND + "keys: x", ["2: keys: expected a list or a mapping (name: key), found x"]),
         (BACKEND + "keys: []", ["2: keys: names no key. Add one, or leave `keys` out."]),
+        (BACKEND + "admin_keys: []", ["2: admin_keys: names no key. Add one, or leave `admin_keys` out."]),
+        (BACKEND + "admin_keys: [a b]", ["2: admin_keys: key-1: a key is printable ASCII without blanks"]),
         (BACKEND + "keys: {}", ["2: keys: names no key."]),
         (BACKEND + "keys: [a b]", ["2: keys: key-1: a key is printable ASCII without blanks"]),
         (BACKEND + "models:\n  m: [b/x, c/y]", ["3: models.m[1]: no backend is called c. "]),
