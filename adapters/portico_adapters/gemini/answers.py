@@ -20,6 +20,13 @@ _ABSENT: Final = Raw()
 #: What says nothing: in a stream most events have such members.
 _EMPTY: Final = (b"", b"null", b"{}", b"[]")
 
+#: Members of a part that OpenAI's shape has no place for, with their names in the API.
+DIALECT: Final[Mapping[str, str]] = {
+    "executable_code": "executableCode",
+    "code_execution_result": "codeExecutionResult",
+    "file_data": "fileData",
+}
+
 #: An enum: its name, or its number where Vertex was asked for integers.
 Enum = str | int | None
 
@@ -156,11 +163,5 @@ def carried(values: Mapping[str, object]) -> dict[str, object]:
 
 def dialect_parts(part: Part) -> Sequence[dict[str, Raw]]:
     """Return what of a part has no place in OpenAI's shape, as Gemini wrote it."""
-    told = raws(
-        {
-            "executableCode": part.executable_code,
-            "codeExecutionResult": part.code_execution_result,
-            "fileData": part.file_data,
-        }
-    )
+    told = raws({name: getattr(part, member) for member, name in DIALECT.items()})
     return [{name: value} for name, value in told.items()]

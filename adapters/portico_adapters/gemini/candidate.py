@@ -27,7 +27,7 @@ from portico_adapters.gemini.answers import (
 )
 from portico_adapters.gemini.citations import annotations_of
 from portico_adapters.gemini.finish import finish_reason, native_reason, says_more
-from portico_adapters.gemini.reasoning import FORMAT, Detail
+from portico_adapters.gemini.reasoning import FORMAT, Detail, signed
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Piece:
     details: list[Detail] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     audio: Blob | None = None
-    dialect: list[dict[str, Raw]] = field(default_factory=list)
+    dialect: list[dict[str, object]] = field(default_factory=list)
     logprobs: ChoiceLogprobs | None = None
     #: With the rest only where the answer is whole.
     finish_reason: str = ""
@@ -96,6 +96,7 @@ class Turn:
         self._texts: list[str] = []
         self._length = 0
         self._detail = -1
+        self._carried = -1
         self._thinking = False
         #: What the last chunk that had it told; the words are the API's.
         self._told: dict[str, Raw] = {}
@@ -134,7 +135,11 @@ class Turn:
                 piece.audio = blob
             else:
                 piece.images.append(f"data:{blob.mime_type};base64,{blob.data}")
-        piece.dialect += dialect_parts(part)
+        for told in dialect_parts(part):
+            self._carried += 1
+            # OpenAI's SDK puts the entries of lists together by their index.
+            place = {"index": self._carried, "start": self._length}
+            piece.dialect.append({**told, **signed(part.thought_signature), **place})
 
     def _sign(self, part: Part, piece: Piece) -> None:
         """Note what must go back with the message: thoughts, and signatures but those of calls."""
@@ -146,7 +151,8 @@ class Turn:
             detail = Detail("reasoning.text", text=part.text or "", signature=part.thought_signature)
         else:
             self._thinking = False
-            if not part.thought_signature or part.function_call is not None:
+            # Calls and what is carried keep their own.
+            if not part.thought_signature or part.function_call is not None or dialect_parts(part):
                 return
             self._detail += 1
             detail = Detail("reasoning.encrypted", data=part.thought_signature)

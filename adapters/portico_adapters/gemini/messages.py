@@ -12,6 +12,7 @@ from portico_adapters.gemini.parts import parts_of
 from portico_adapters.gemini.reasoning import (
     DUMMY_SIGNATURE,
     call_signature,
+    carried_in,
     details_in,
     signed,
     text_parts,
@@ -117,13 +118,14 @@ def _said(message: ChatMessage, where: str, backend: str, dummy: bool) -> Parts:
     if message.HasField("audio"):
         raise unsupported("audio by its id", f"{where}.audio", backend)
     details = details_in(message.extra_json, f"{where}.extra_json")
+    carried = carried_in(message.extra_json, f"{where}.extra_json")
     parts = thought_parts(details)
     if message.content_parts:
         parts += _content(message, where, backend)
-        parts += text_parts("", details)
+        parts += text_parts("", details, carried)
     else:
         # A refusal is what the assistant said instead of content.
-        parts += text_parts(message.content or message.refusal, details)
+        parts += text_parts(message.content or message.refusal, details, carried)
     calls = [
         _call(call, f"{where}.tool_calls[{index}]", backend) for index, call in enumerate(message.tool_calls)
     ]

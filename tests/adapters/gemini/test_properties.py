@@ -142,6 +142,10 @@ parts: JSON = st.one_of(
         optional={"thoughtSignature": st.just("c2ln")},
     ),
     st.fixed_dictionaries({"executableCode": anything}),
+    st.fixed_dictionaries(
+        {"executableCode": st.builds(lambda code: {"language": "PYTHON", "code": code}, texts)},
+        optional={"thoughtSignature": st.just("c2ln")},
+    ),
     st.fixed_dictionaries({"aNewKind": anything}),
 )
 counts = st.integers(0, 1000)
@@ -254,6 +258,12 @@ def test_what_was_said_can_be_sent_back(answer: Any) -> None:
     def signatures(of: list[Any], member: str) -> list[Any]:
         return [part.get("thoughtSignature") for part in of if member in part]
 
+    def ran(of: list[Any]) -> list[Any]:
+        code = [part for part in of if isinstance(part.get("executableCode"), dict)]
+        return [
+            (part["executableCode"], part.get("thoughtSignature")) for part in code if part["executableCode"]
+        ]
+
     def signed_texts(of: list[Any]) -> list[Any]:
         return [found for found in signatures(of, "text") if found]
 
@@ -261,6 +271,7 @@ def test_what_was_said_can_be_sent_back(answer: Any) -> None:
         return "".join(part["text"] for part in of if "text" in part and ("thought" in part) is thought)
 
     assert signatures(sent, "functionCall") == signatures(told, "functionCall")
+    assert ran(sent) == ran(told)
     assert signed_texts(sent) == signed_texts(told)
     assert text(sent, thought=True) == text(told, thought=True)
     assert text(sent, thought=False) == text(told, thought=False)

@@ -169,7 +169,7 @@ def test_strict_tools_are_validated(strict: bool, choice: str | None, mode: str)
     assert body_of(chat_call(**members))["toolConfig"] == {"functionCallingConfig": {"mode": mode}}
 
 
-@pytest.mark.parametrize("name", ["thinking", "tools"])
+@pytest.mark.parametrize("name", ["thinking", "tools", "code"])
 def test_what_an_answer_carries_comes_back_as_it_was(name: str) -> None:
     """Thoughts, texts and calls with their signatures, in order, as the API wrote them."""
     answer = json.loads(read(f"{name}.json"))["candidates"][0]["content"]["parts"]
