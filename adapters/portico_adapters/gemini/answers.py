@@ -11,6 +11,7 @@ from msgspec.json import Decoder, format
 
 from portico.errors import GatewayError, upstream_failed
 from portico_adapters.gemini.errors import error_in
+from portico_adapters.gemini.partial_call import PartialArg
 from portico_adapters.gemini.usage import Count, Counted
 
 S = TypeVar("S", bound=Struct)
@@ -36,6 +37,9 @@ class FunctionCall(Struct, rename="camel"):
     #: An object, kept as text: so no number in it changes.
     args: Raw = Raw(b"{}")
     id: str | None = None
+    partial_args: list[PartialArg] | None = None
+    #: More of this call is to come.
+    will_continue: bool | None = None
 
 
 class Blob(Struct, rename="camel"):

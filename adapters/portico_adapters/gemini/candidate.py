@@ -27,6 +27,7 @@ from portico_adapters.gemini.answers import (
 )
 from portico_adapters.gemini.citations import annotations_of
 from portico_adapters.gemini.finish import finish_reason, native_reason, says_more
+from portico_adapters.gemini.partial_call import PartialCall
 from portico_adapters.gemini.reasoning import FORMAT, Detail, signed
 
 
@@ -97,6 +98,7 @@ class Turn:
         self._length = 0
         self._detail = -1
         self._carried = -1
+        self._partial: PartialCall | None = None
         self._thinking = False
         #: What the last chunk that had it told; the words are the API's.
         self._told: dict[str, Raw] = {}
@@ -116,6 +118,9 @@ class Turn:
         self._note(candidate)
         native = native_reason(candidate)
         if native and not self.finished:
+            if cut := self._ended():
+                # As at OpenAI, where tokens run out within the arguments: what there is of them.
+                piece.calls.append(cut)
             self._finish(native, candidate, piece)
         return piece
 
@@ -128,7 +133,11 @@ class Turn:
             self._texts.append(part.text)
             self._length += len(part.text)
         if part.function_call is not None:
-            piece.calls.append(self._call(part.function_call, part.thought_signature))
+            if part.function_call.name and (ended := self._ended()):
+                # Another one begins, and nobody said that the last one was whole.
+                piece.calls.append(ended)
+            if call := self._called(part.function_call, part):
+                piece.calls.append(call)
         if part.inline_data is not None:
             blob = part.inline_data
             if blob.mime_type.startswith("audio/"):
@@ -160,16 +169,34 @@ class Turn:
         detail.format, detail.index = FORMAT, self._detail
         piece.details.append(detail)
 
-    def _call(self, told: ToldCall, signature: str | None) -> Call:
+    def _called(self, told: ToldCall, part: Part) -> Call | None:
+        """Return a call that is whole; None as long as more of it is to come."""
+        if self._partial is None:
+            if not told.will_continue and told.partial_args is None:
+                # Whole answers are written over many lines.
+                args = format(bytes(told.args), indent=-1).decode(errors="replace")
+                return self._call(told.name, told.id, args, part.thought_signature)
+            self._partial = PartialCall(told.name, told.id)
+        self._partial.signature = part.thought_signature or self._partial.signature
+        for each in told.partial_args or ():
+            self._partial.take(each)
+        return None if told.will_continue else self._ended()
+
+    def _ended(self) -> Call | None:
+        """Return the call that came in pieces, if one did."""
+        ended, self._partial = self._partial, None
+        if ended is None:
+            return None
+        return self._call(ended.name, ended.id, encode(ended.args).decode(), ended.signature)
+
+    def _call(self, name: str, call_id: str | None, args: str, signature: str | None) -> Call:
         index = self._calls
         self._calls += 1
-        # Whole answers are written over many lines.
-        args = format(bytes(told.args), indent=-1).decode(errors="replace")
         extra = {"extra_content": {"google": {"thought_signature": signature}}}
         return Call(
             index=index,
-            id=told.id or new_id("call_", *self._named, index),
-            function=FunctionCall(name=told.name, arguments="{}" if args == "null" else args),
+            id=call_id or new_id("call_", *self._named, index),
+            function=FunctionCall(name=name, arguments="{}" if args == "null" else args),
             extra_json=encode(extra).decode() if signature else "",
         )
 

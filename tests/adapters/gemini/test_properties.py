@@ -325,3 +325,61 @@ def test_errors_of_any_form_are_read(value: Any) -> None:
     """By their status, where nothing else can be."""
     for body in ({"error": value}, [{"error": {"code": 429, "message": "x", "details": value}}]):
         assert error_of(429, json.dumps(body).encode(), (), callers_key=False).http_status == 429
+
+
+# ---- calls whose arguments come in pieces
+
+leaves: JSON = st.none() | st.booleans() | st.integers(-9, 9) | texts
+trees: JSON = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=2)
+        | st.dictionaries(st.text("ab.'\\\\[ ]", min_size=1, max_size=3), inner, min_size=1, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+def pieces_of(value: Any, path: str) -> list[dict[str, Any]]:
+    """Return what the API would send of a value at a path, texts in two pieces."""
+    if isinstance(value, dict):
+        quoted = {name: name.replace("\\", "\\\\").replace("'", "\\'") for name in value}
+        return [
+            piece for name, each in value.items() for piece in pieces_of(each, f"{path}['{quoted[name]}']")
+        ]
+    if isinstance(value, list):
+        return [piece for at, each in enumerate(value) for piece in pieces_of(each, f"{path}[{at}]")]
+    if isinstance(value, str):
+        return [{"jsonPath": path, "stringValue": part} for part in (value[:2], value[2:])]
+    kind = "nullValue" if value is None else "boolValue" if isinstance(value, bool) else "numberValue"
+    return [{"jsonPath": path, kind: "NULL_VALUE" if value is None else value}]
+
+
+def streamed_call(pieces: list[Any]) -> bytes:
+    """Return a stream with a call of which one piece comes in each event."""
+    told: list[Any] = [{"name": "f", "willContinue": True}]
+    told += [{"partialArgs": [piece], "willContinue": True} for piece in pieces]
+    parts: list[Any] = [{"functionCall": call} for call in (*told, {})]
+    events: list[Any] = [{"candidates": [{"content": {"parts": [part]}}]} for part in parts]
+    events.append({"candidates": [{"finishReason": "STOP"}]})
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
+@fuzz(st.dictionaries(st.text("ab.'\\[ ]", min_size=1, max_size=3), trees, max_size=2))
+def test_arguments_that_come_in_pieces_are_put_together(arguments: Any) -> None:
+    """By their paths, however odd the names are."""
+    _, found = outcome(streamed_call(pieces_of(arguments, "$")), [])
+    (call,) = found.choices[0].message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("f", arguments)
+    assert found.choices[0].finish_reason == "tool_calls"
+
+
+paths = st.text("$.ab[]0'9", max_size=8) | st.integers(0, 10**9).map(lambda at: f"$.a[{at}]")
+odd_pieces: JSON = st.builds(lambda path, value: {"jsonPath": path, "stringValue": value}, paths, texts)
+
+
+@fuzz(st.lists(odd_pieces, max_size=4))
+def test_pieces_at_places_that_are_none_are_errors(pieces: list[Any]) -> None:
+    """Of the backend."""
+    _, found = outcome(streamed_call(pieces), [])
+    assert found is ErrorClass.UPSTREAM or found.choices[0].message.tool_calls
