@@ -46,9 +46,14 @@ _UNKNOWN_MODEL: Final = re.compile(
 )
 _TOO_LONG: Final = re.compile(
     r"input tokens exceeded|(input|prompt) is too long|(exceeds?|maximum) .*\bcontext (length|window)"
-    r"|too many input tokens|exceeds the maximum number of (input )?tokens",
+    r"|too many input tokens|exceeds the maximum number of (input )?tokens|exceed(s|ed)? context limit",
     re.IGNORECASE,
 )
+_FILTERED: Final = re.compile(r"blocked by (the )?content filter", re.IGNORECASE)
+# Anthropic's models are refused by where the request comes from.
+_ELSEWHERE: Final = re.compile(r"unsupported countr", re.IGNORECASE)
+# A limit that no wait within this day lifts.
+_NO_QUOTA: Final = re.compile(r"tokens per day", re.IGNORECASE)
 
 
 class _Told(Struct):
@@ -85,6 +90,13 @@ def _error(meant: int, told: _Told, seconds: float | None, callers_key: bool) ->
         meant = 404
     elif meant in (400, 413) and _TOO_LONG.search(message):
         meant, code, param = 400, "context_length_exceeded", "messages"
+    elif meant == 400 and _FILTERED.search(message):
+        code = "content_filter"
+    elif meant == 400 and _ELSEWHERE.search(message):
+        # It is the gateway that stands where the model is not served.
+        meant = 403
+    elif meant == 429 and _NO_QUOTA.search(message):
+        meant = 402
     if meant == 404:
         code, param = "model_not_found", "model"
     return from_upstream(meant, message, code=code, param=param, retry_after=seconds, callers_key=callers_key)

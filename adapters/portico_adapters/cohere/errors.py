@@ -9,9 +9,15 @@ from portico.openai.errors import parse_error
 from portico.v1.headers_pb2 import Header
 from portico_adapters.cohere.rate_limits import for_callers
 
-# Statuses of the API's own -> what they mean: a word of the request or answer is on the deny list; who
-# called the API went away, which was not the caller of the gateway.
+# Statuses of the API's own -> what they mean: a word of the request or answer is on the deny list, as its
+# reference has it; who called the API went away, which was not the caller of the gateway.
 _MEANT: Final[Mapping[int, int]] = {498: 400, 499: 500}
+# The SDK calls 498 an invalid token, which the words may mean of a key.
+_BAD_KEY: Final = re.compile(
+    r"\b(api|access|auth\w*) (token|key)\b|\b(invalid|expired|revoked|unknown) (token|key)\b"
+    r"|\b(token|key) (is|was|has) (\w+ )?(invalid|expired|revoked)\b",
+    re.IGNORECASE,
+)
 
 _TOO_LONG: Final = re.compile(r"too many tokens|TOO_MANY_TOKENS", re.IGNORECASE)
 # A limit on the answer rather than on the prompt.
@@ -26,6 +32,10 @@ def error_of(status: int, body: bytes, headers: Sequence[Header], *, callers_key
     # Any server's answer, a proxy's page too; the words and every form of retry-after come from there.
     plain = parse_error(status, body, headers, callers_key=callers_key)
     words = plain.detail or plain.message
+    if status == 498 and _BAD_KEY.search(words):
+        error = from_upstream(401, words, headers=for_callers(headers), callers_key=callers_key)
+        error.upstream_status = status
+        return error
     code, param = _code(status, words), None
     if code == "model_not_found":
         param = "model"
