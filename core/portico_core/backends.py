@@ -37,7 +37,7 @@ class Backend:
     def __init__(self, settings: config.Backend, store: StateStore | None = None) -> None:
         """``store``: what is shared with other processes. None: nothing."""
         store = store or OwnState()
-        self._settings = replace(settings, place="")
+        self._settings = _essence(settings)
         self.name = settings.name
         self.dialect = settings.dialect
         self.timeouts = settings.timeouts
@@ -47,7 +47,7 @@ class Backend:
             settings.name, settings.settings, Limits(connect_seconds=settings.timeouts.connect)
         )
         self.standings = Standings(lambda model: store.gate(f"{settings.name}/{model}"))
-        #: How much it is asked at a time, and who may go there now.
+        #: How much it is asked at a time, which a reload may change, and who may go there now.
         self.concurrency = settings.concurrency
         self.places = store.gate(settings.name)
         #: How much may be tried again here.
@@ -60,8 +60,8 @@ class Backend:
         self._status = BackendStatus(name=self.name, dialect=self.dialect)
 
     def is_of(self, settings: config.Backend) -> bool:
-        """Tell whether it is what these settings would make. Where they stand in the file does not count."""
-        return replace(settings, place="") == self._settings
+        """Tell whether it is what these settings would make, but for how much it is asked at a time."""
+        return _essence(settings) == self._settings
 
     def redact(self, error: GatewayError) -> None:
         """Take the backend's own keys out of its error, should it have repeated them."""
@@ -153,6 +153,11 @@ class Backend:
         else:
             self._status.failures += 1
             self._status.last_error = error.message
+
+
+def _essence(settings: config.Backend) -> config.Backend:
+    """Return what makes a backend another one: not where it stands in the file, and not its limit."""
+    return replace(settings, place="", concurrency=config.Concurrency())
 
 
 def _give_back(taken: Iterable[Gate]) -> None:

@@ -40,6 +40,11 @@ class _Listing:
         self._failing = False
         self._ask_again = float("inf") if self.known else 0.0
 
+    def go_on(self, before: "_Listing") -> None:
+        """Begin with what an earlier one of the same backend knows."""
+        self.models, self.known = before.models, before.known
+        self._failing, self._ask_again = before._failing, before._ask_again
+
     def names(self) -> Iterable[str]:
         """Return the names of its models."""
         return (model.id for model in self.models)
@@ -108,10 +113,21 @@ class OfCaller:
 class Catalog:
     """The lists of all backends."""
 
-    def __init__(self, backends: Iterable[Backend], bare: Callable[[str], bool] = lambda _: True) -> None:
-        """``bare``: whether what a backend lists may be asked for without its name."""
+    def __init__(
+        self,
+        backends: Iterable[Backend],
+        bare: Callable[[str], bool] = lambda _: True,
+        before: "Catalog | None" = None,
+    ) -> None:
+        """``bare``: whether what a backend lists may be asked for without its name. ``before``: an earlier
+        catalog; of the backends that stand in it too the lists are known.
+        """
         self._bare = bare
         self._listings = [_Listing(backend, self._forget) for backend in backends]
+        known = {} if before is None else {each.backend: each for each in before._listings}
+        for each in self._listings:
+            if each.backend in known:
+                each.go_on(known[each.backend])
         self._listed: Mapping[str, str] | None = None
 
     def renew(self) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from typing import Final
 
 import portico
@@ -32,6 +32,7 @@ from portico.v1.gateway_pb2 import (
 from portico.v1.receipt_pb2 import Outcome
 from portico.v1.status_pb2 import GatewayState
 from portico_core import dispatch, operations, stages, telemetry
+from portico_core.backends import Backend
 from portico_core.call import Call
 from portico_core.config import Config
 from portico_core.keys import Keys
@@ -95,13 +96,15 @@ class RoutingGateway:
         where an adapter refuses to be made; nothing has changed then.
         """
         old = self._setup
-        new = Setup(config, self._refuse_when_draining, self._store, old.backends)
+        new = Setup(config, self._refuse_when_draining, self._store, old)
         # The old one serves while the new one asks for lists, so that no name is unknown for a moment.
         await new.catalog.complete()
         self._setup = new
+        new.settle()
         self.metrics.follow(self._labels(), new.backends.values())
         self.health.follow(new)
-        task = asyncio.create_task(old.aclose(but=tuple(new.backends.values())))
+        closing = _close(old, tuple(self._closing), but=tuple(new.backends.values()))
+        task = asyncio.create_task(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -231,6 +234,13 @@ class RoutingGateway:
             context.receipt = telemetry.receipt(call, outcome)
             telemetry.log(call, context.receipt)
             self.metrics.ended(call, outcome)
+
+
+async def _close(old: Setup, earlier: Collection[asyncio.Task[None]], but: Collection[Backend]) -> None:
+    """Close what an old setup opened. Calls of ``earlier`` ones may use the same backends: they end first."""
+    if earlier:
+        await asyncio.wait(earlier)
+    await old.aclose(but)
 
 
 async def _pass(call: Call, through: Sequence[stages.Stage]) -> None:

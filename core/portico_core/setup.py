@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from portico_core import backends, operations, stages
@@ -26,16 +26,19 @@ class Setup:
         config: Config,
         first: stages.Stage,
         store: StateStore,
-        running: Mapping[str, Backend] | None = None,
+        before: "Setup | None" = None,
     ) -> None:
         """``first``: the stage before all others. ``store``: what is shared with other processes.
-        ``running``: backends that go on where nothing changed.
+        ``before``: the one that serves by now, whose backends go on where nothing changed, with their lists.
 
-        Opens nothing. Raises ConfigError where an adapter refuses to be made.
+        Opens nothing, and changes nothing of ``before``. Raises ConfigError where an adapter refuses to be
+        made.
         """
         self.config: Final = config
-        self.backends: Final = backends.build(config.backends, running or {}, store)
-        self.catalog: Final = Catalog(self.backends.values(), config.routes.bare)
+        running = {} if before is None else before.backends
+        self.backends: Final[dict[str, Backend]] = backends.build(config.backends, running, store)
+        listed = None if before is None else before.catalog
+        self.catalog: Final[Catalog] = Catalog(self.backends.values(), config.routes.bare, listed)
         self.models: Final = Models(config.routes, self.catalog)
         self.admin_keys: Final = Keys(config.admin_keys)
         keys = Keys(config.keys, others=config.admin_keys)
@@ -50,6 +53,11 @@ class Setup:
         self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def settle(self) -> None:
+        """Have the backends that went on do as this configuration says: it serves from now on."""
+        for settings in self.config.backends:
+            self.backends[settings.name].concurrency = settings.concurrency
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:

@@ -9,14 +9,36 @@ from pathlib import Path
 
 import pytest
 
+from portico.adapter import Limits
 from portico.config import ConfigError
-from portico.errors import GatewayError
+from portico.errors import GatewayError, from_upstream
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import ListModelsRequest
-from portico_core.config import Config
+from portico.v1.models_pb2 import Model
+from portico_core.config import Concurrency, Config
 from portico_core.gateway import RoutingGateway
 from portico_core.reload import Reloads, reloading
-from tests.support.core import FOREVER, Upstream, answer, ask, ask_stream, config, direct, finish, role, text
+from tests.support.core import (
+    FOREVER,
+    ScriptedAdapter,
+    Upstream,
+    answer,
+    ask,
+    ask_stream,
+    config,
+    direct,
+    finish,
+    role,
+    text,
+)
+
+
+class RefusedAdapter(ScriptedAdapter):
+    """One that cannot be made."""
+
+    def __init__(self, name: str, settings: Upstream, limits: Limits) -> None:
+        super().__init__(name, settings, limits)
+        raise ValueError("it cannot be made")
 
 
 async def served_by(gateway: RoutingGateway, model: str = "m") -> str:
@@ -63,6 +85,71 @@ async def test_running_calls_end_by_what_they_began_with() -> None:
             await gateway.idle()
         assert a.closed
         assert not b.closed
+
+
+async def test_a_later_reload_leaves_the_calls_of_every_earlier_one_alone() -> None:
+    """A backend that two configurations shared is closed when the calls of both are over."""
+    go_on = asyncio.Event()
+    a, b = Upstream([[role(), text("Hel"), go_on, text("lo"), finish()]]), Upstream([[answer()]])
+    async with direct(config({"a": a})) as gateway:
+        async with aclosing(gateway.stream(ask_stream(), CallContext(""))) as stream:
+            await anext(stream)
+            await gateway.reload(config({"b": b, "a": a}))
+            await gateway.reload(config({"b": b}))
+            idle = asyncio.create_task(gateway.idle())
+            done, _ = await asyncio.wait([idle], timeout=0.05)
+            assert not done
+            assert not a.closed
+            go_on.set()
+            assert len([each async for each in stream]) == 2
+        async with asyncio.timeout(10):
+            await idle
+        assert a.closed
+
+
+@pytest.mark.parametrize("now", [asyncio.Event(), from_upstream(500, "broken")], ids=["hangs", "fails"])
+async def test_a_backend_that_did_not_change_keeps_its_list(now: asyncio.Event | GatewayError) -> None:
+    """It cannot be asked for its models at the moment: their names lead there all the same, at once."""
+    a, b = Upstream([[answer()]], models=[Model(id="listed")]), Upstream([[answer()]])
+    async with direct(config({"a": a}, {})) as gateway:
+        assert await served_by(gateway, "listed") == "a"
+        a.models = now
+        async with asyncio.timeout(1):
+            await gateway.reload(config({"a": a, "b": b}, {"m": ["b/x"]}))
+            assert await served_by(gateway, "listed") == "a"
+            assert await names(gateway) == ["m", "a/listed"]
+
+
+async def test_another_limit_counts_at_once_for_those_under_way_too() -> None:
+    """The backend goes on with its connections and its record; a bad file changes nothing of it."""
+    a, b = Upstream([[FOREVER]]), Upstream([[answer()]])
+    before = config({"a": a})
+
+    def limited(limit: int) -> Config:
+        concurrency = Concurrency(limit=limit, queue=0)
+        return dataclasses.replace(
+            before,
+            backends=tuple(dataclasses.replace(each, concurrency=concurrency) for each in before.backends),
+        )
+
+    async with direct(limited(2)) as gateway, asyncio.TaskGroup() as group:
+        kept = gateway._setup.backends["a"]
+        calls = [group.create_task(gateway.chat(ask(), CallContext(""))) for _ in range(2)]
+        await a.called(2)
+        refused = dataclasses.replace(config({"b": b}).backends[0], adapter=RefusedAdapter)
+        with pytest.raises(ConfigError):
+            await gateway.reload(dataclasses.replace(limited(9), backends=(*limited(9).backends, refused)))
+        with pytest.raises(GatewayError, match="busy"):
+            await gateway.chat(ask(), CallContext(""))
+        await gateway.reload(limited(3))
+        assert gateway._setup.backends["a"] is kept
+        calls.append(group.create_task(gateway.chat(ask(), CallContext(""))))
+        await a.called(3)
+        with pytest.raises(GatewayError, match="busy"):
+            await gateway.chat(ask(), CallContext(""))
+        assert len(a.calls) == 3
+        for call in calls:
+            call.cancel()
 
 
 async def test_a_backend_that_did_not_change_goes_on() -> None:
