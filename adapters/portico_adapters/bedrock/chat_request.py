@@ -10,6 +10,7 @@ from msgspec.json import encode
 from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico_adapters._json import fragment, members
+from portico_adapters.bedrock.effort import Effort, effort_of
 from portico_adapters.bedrock.messages import Conversation
 from portico_adapters.bedrock.tools import tool_config
 
@@ -40,12 +41,6 @@ _INFERENCE: Final = (
     ("max_completion_tokens", "maxTokens"),
 )
 _TIERS: Final = ("default", "flex", "priority", "reserved")
-_EFFORTS: Final[Mapping[str, str]] = {
-    "minimal": "low",
-    **{effort: effort for effort in ("low", "medium", "high", "xhigh", "max")},
-}
-# A part of the model's name -> the member of ``additionalModelRequestFields`` that it reads instead.
-_OWN_EFFORTS: Final[Mapping[str, str]] = {"openai.gpt-oss": "reasoning_effort", "qwen.": "reasoning_config"}
 
 # botocore's model of the service: RequestMetadata.
 _KEY: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
@@ -62,12 +57,17 @@ def chat_body(call: UpstreamCall) -> bytes:
     params = call.params
     _refuse(call)
     conversation = Conversation(call)
-    effort, own_effort = _effort(call)
+    effort = effort_of(call, conversation.turns)
+    tools = tool_config(call, conversation.called)
+    forced = (tools or {}).get("toolChoice", {}).keys() & {"any", "tool"}
+    if tools and forced and effort.unforced:
+        call.unsupported("a tool_choice that forces a call beside reasoning", "tool_choice")
+        del tools["toolChoice"]
     wishes: dict[str, dict[str, object] | None] = {
-        "inferenceConfig": _inference(params),
-        "toolConfig": tool_config(call, conversation.called),
-        "outputConfig": {**_format(call), **effort},
-        "additionalModelRequestFields": own_effort,
+        "inferenceConfig": _inference(params, effort),
+        "toolConfig": tools,
+        "outputConfig": {**_format(call), **effort.output},
+        "additionalModelRequestFields": dict(effort.fields),
         "serviceTier": _tier(call),
         "requestMetadata": _labels(params),
     }
@@ -93,9 +93,11 @@ def _refuse(call: UpstreamCall) -> None:
             call.unsupported(name, name)
 
 
-def _inference(params: ChatCompletionParams) -> dict[str, object]:
+def _inference(params: ChatCompletionParams, effort: Effort) -> dict[str, object]:
     given = {field.name: value for field, value in params.ListFields()}
-    told = {theirs: given[ours] for ours, theirs in _INFERENCE if ours in given}
+    told = {theirs: given[ours] for ours, theirs in _INFERENCE if ours in given.keys() - set(effort.without)}
+    if effort.max_tokens is not None:
+        told["maxTokens"] = effort.max_tokens
     if params.stop:
         told["stopSequences"] = list(params.stop)
     return told
@@ -117,19 +119,6 @@ def _format(call: UpstreamCall) -> dict[str, object]:
     definition = {"schema": schema.schema_json, "name": schema.name, "description": schema.description}
     told = {name: value for name, value in definition.items() if value}
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}
-
-
-def _effort(call: UpstreamCall) -> tuple[dict[str, object], dict[str, object]]:
-    """Return members of ``outputConfig``, and of ``additionalModelRequestFields``."""
-    asked = call.params.reasoning_effort
-    effort = _EFFORTS.get(asked)
-    if effort is not None:
-        own = next((name for part, name in _OWN_EFFORTS.items() if part in call.model), None)
-        return ({}, {own: effort}) if own else ({"effort": effort}, {})
-    # Where nobody asks for it, nobody thinks.
-    if asked not in ("", "none"):
-        call.unsupported(f"{asked} as reasoning_effort", "reasoning_effort")
-    return {}, {}
 
 
 def _tier(call: UpstreamCall) -> dict[str, object]:

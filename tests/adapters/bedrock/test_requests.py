@@ -179,7 +179,29 @@ def test_parameters_are_left_out_where_the_configuration_says_so(case: str) -> N
             {"additionalModelRequestFields": {"top_k": 4, "reasoning_effort": "low"}},
         ),
         ("qwen.qwen3-32b-v1:0", {"additionalModelRequestFields": {"top_k": 4, "reasoning_config": "low"}}),
-        (MODEL, {"additionalModelRequestFields": {"top_k": 4}, "outputConfig": {"effort": "low"}}),
+        (
+            "us.anthropic.claude-sonnet-4-6",
+            {"additionalModelRequestFields": {"top_k": 4}, "outputConfig": {"effort": "low"}},
+        ),
+        (
+            "us.amazon.nova-2-lite-v1:0",
+            {
+                "additionalModelRequestFields": {
+                    "top_k": 4,
+                    "reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"},
+                }
+            },
+        ),
+        (
+            MODEL,
+            {
+                "additionalModelRequestFields": {
+                    "top_k": 4,
+                    "thinking": {"type": "enabled", "budget_tokens": 1024},
+                },
+                "inferenceConfig": {"maxTokens": 32000},
+            },
+        ),
     ],
 )
 def test_effort_stands_where_the_model_reads_it(model: str, body: dict[str, Any]) -> None:
@@ -187,6 +209,56 @@ def test_effort_stands_where_the_model_reads_it(model: str, body: dict[str, Any]
     call = chat_call(reasoning_effort="minimal", additionalModelRequestFields={"top_k": 4})
     sent = json.loads(chat_body(dataclasses.replace(call, model=model)))
     assert {name: sent[name] for name in sent if name != "messages"} == body
+
+
+BUDGET = "anthropic.claude-opus-4-20250514-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("effort", "limit", "budget"),
+    [("low", None, 4096), ("high", 20000, 10000), ("medium", 1500, 1024), ("max", None, 16000)],
+)
+def test_a_budget_leaves_tokens_for_the_answer(effort: str, limit: int | None, budget: int) -> None:
+    """Half of them, where that is enough to think at all."""
+    asked = chat_call(reasoning_effort=effort, **({"max_tokens": limit} if limit else {}))
+    sent = json.loads(chat_body(dataclasses.replace(asked, model=BUDGET)))
+    assert sent["additionalModelRequestFields"]["thinking"]["budget_tokens"] == budget
+    assert sent["inferenceConfig"]["maxTokens"] == (limit or 32000)
+
+
+@pytest.mark.parametrize(
+    ("model", "members", "param"),
+    [
+        (BUDGET, {"temperature": 0}, "temperature"),
+        (BUDGET, {"top_p": 0.9}, "top_p"),
+        (BUDGET, {"tools": [TOOL], "tool_choice": "required"}, "tool_choice"),
+        (BUDGET, {"max_tokens": 1024}, "reasoning_effort"),
+        ("anthropic.claude-3-5-sonnet-20241022-v2:0", {}, "reasoning_effort"),
+        ("anthropic.claude-v2:1", {}, "reasoning_effort"),
+        ("us.amazon.nova-pro-v1:0", {}, "reasoning_effort"),
+        ("us.amazon.nova-2-lite-v1:0", {"reasoning_effort": "max"}, "reasoning_effort"),
+    ],
+)
+def test_what_does_not_go_with_thinking_is_refused_or_dropped(
+    model: str, members: dict[str, Any], param: str
+) -> None:
+    """By its name; what is left is a request."""
+    call = dataclasses.replace(chat_call(**{"reasoning_effort": "high", **members}), model=model)
+    with pytest.raises(GatewayError) as raised:
+        chat_body(call)
+    assert raised.value.param == param
+    dropping = dataclasses.replace(call, drop_unsupported=True, dropped=[])
+    sent = json.loads(chat_body(dropping))
+    assert dropping.dropped == [param]
+    assert not sent.get("inferenceConfig", {}).keys() & {"temperature", "topP"}
+    assert "toolChoice" not in sent.get("toolConfig", {})
+
+
+def test_a_tool_loop_without_its_thoughts_goes_on_without_thinking() -> None:
+    """As Claude refuses to think where the turn did not begin so; the caller is told."""
+    call = dataclasses.replace(chat_call(messages=CALLED[:3], reasoning_effort="low"), model=BUDGET)
+    assert "additionalModelRequestFields" not in json.loads(chat_body(call))
+    assert call.dropped == ["reasoning_effort"]
 
 
 def test_results_come_first_in_their_turn() -> None:
