@@ -13,7 +13,7 @@ from tests.bench import counts
 from tests.bench.plot import PICTURE, svg
 from tests.bench.report import PAGE, markdown, rewritten
 from tests.bench.runs import Bench, Results
-from tests.bench.tables import TABLES, How
+from tests.bench.tables import HELD, TABLES, How
 from tests.bench.targets import CPUS, layouts, upstream, workers
 
 
@@ -26,7 +26,9 @@ def main() -> None:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     # A process of the gateway holds two sockets a stream: the client's, and the backend's or the link's.
-    most = 1_000 if options.quick else files // 2
+    most = min(1_000 if options.quick else HELD[-1], files // 2)
+    if most < HELD[-1] and not options.quick:
+        print(f"`ulimit -Hn` is {files:,}: no more than {most:,} streams will be held open", file=sys.stderr)
     rounds = 1 if options.quick else options.rounds
     today = time.strftime("%Y-%m-%d", time.gmtime())
     python = platform.python_version()

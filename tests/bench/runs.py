@@ -95,12 +95,12 @@ class Bench:
         )
         if not spec.requests:
             spec = replace(spec, seconds=self._seconds)
-        return _run(spec)
+        return generate(spec)
 
     def _warm(self, target: Target) -> None:
         """Have everything loaded that is on first use, and connections open."""
-        _run(Spec(target.url, 4, target.model, requests=200))
-        _run(Spec(target.url, 4, target.model, stream=True, requests=20))
+        generate(Spec(target.url, 4, target.model, requests=200))
+        generate(Spec(target.url, 4, target.model, stream=True, requests=20))
 
     def _memory(self, target: Target) -> Figures:
         figures: Figures = {"start": rss_bytes(target.pids)}
@@ -148,11 +148,14 @@ def _each(layouts: list[Layout], measure: Callable[[Target], Figures]) -> Callab
     return measured
 
 
-def _run(spec: Spec) -> Figures:
-    """Run the load generator as a process of its own. Raises RuntimeError for a failed answer."""
+def generate(spec: Spec, *, patience: float = _PATIENCE) -> Figures:
+    """Run the load generator as a process of its own, for ``patience`` longer than its pace takes.
+
+    Raises RuntimeError for an answer that failed, and TimeoutExpired.
+    """
     wanted = spec.seconds + spec.ramp + spec.ask.tokens * spec.ask.pace / 1000
     command = [sys.executable, "-m", "tests.bench.load", str(spec)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=4 * wanted + _PATIENCE)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=4 * wanted + patience)
     report: Any = json.loads(done.stdout)
     if "error" in report:
         raise RuntimeError(report["error"])
