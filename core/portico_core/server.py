@@ -138,10 +138,14 @@ class Server:
         hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
         # Clients that watch the health go elsewhere; what is on its way to us meanwhile is still served.
         await asyncio.wait((hurried,), timeout=min(_NOTICE, grace))
-        self._gateway.drain()
         _log.info("draining: running calls have %g s to finish", grace)
         # The grace is kept here, not by gRPC, which crashes when it ends just as another stop does.
         closing = asyncio.create_task(self._server.stop(_NEVER))
+        # Clients learn of it with this, and what they have sent until then is served.
+        await asyncio.wait(
+            (closing, hurried), timeout=min(_NOTICE, grace), return_when=asyncio.FIRST_COMPLETED
+        )
+        self._gateway.drain()
         idle = asyncio.create_task(self._gateway.idle())
         await asyncio.wait((closing, idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         if idle.done():

@@ -16,9 +16,9 @@ from portico.errors import GatewayError, deadline_exceeded, internal, overloaded
 from portico_core.attempt import Attempt
 from portico_core.backends import Backend
 from portico_core.call import FULL, OPEN, Call
-from portico_core.state_store import Gate
 from portico_core.resilience.plan import Plan, Step
 from portico_core.routing import Candidate
+from portico_core.state_store import Gate
 
 M = TypeVar("M")
 

@@ -22,6 +22,7 @@ from tornado.iostream import IOStream, UnsatisfiableReadError
 from portico.errors import GatewayError, invalid_request
 from portico.openai.errors import render_error
 from portico_facade import access, headers
+from portico_facade.listen import waiting
 
 _log: Final = logging.getLogger("portico.facade")
 
@@ -69,6 +70,19 @@ class Server(HTTPServer):
             read_chunk_size=self.read_chunk_size,
         )
         super().handle_stream(client, address)
+
+    @property
+    def connected(self) -> bool:
+        """Whether connections are open."""
+        return bool(self._connections)
+
+    def leave(self) -> None:
+        """Accept the connections that wait for it, and no others from then on."""
+        sockets = list(self._sockets.values())
+        for sock in sockets:
+            for connection, address in waiting(sock):
+                self.handle_stream(IOStream(connection), address)
+        self.stop()
 
     async def close_all_connections(self) -> None:
         """Close every connection, the lingering ones too."""

@@ -3,9 +3,9 @@
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # Connections that may wait to be accepted; the kernel caps it (net.core.somaxconn).
 _BACKLOG: Final = 1024
@@ -28,6 +28,23 @@ def listening(address: str, *, shared: bool = False) -> Iterator[tuple[list[sock
         except OSError as error:
             raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from error
         yield opened
+
+
+@contextlib.contextmanager
+def inherited(sockets: Sequence[socket.socket], address: str) -> Iterator[tuple[list[socket.socket], str]]:
+    """Yield sockets that another process opened, as ``listening`` does, and close them at the block's end."""
+    with contextlib.ExitStack() as stack:
+        for sock in sockets:
+            sock.setblocking(False)
+            stack.enter_context(sock)
+        yield list(sockets), address
+
+
+def waiting(sock: socket.socket) -> Iterator[tuple[socket.socket, Any]]:
+    """Yield the connections that wait to be accepted, each with its other end's address."""
+    with contextlib.suppress(OSError):
+        for _ in range(_BACKLOG):
+            yield sock.accept()
 
 
 @contextlib.contextmanager

@@ -15,12 +15,6 @@ _ALIKE: Final[dict[str, Callable[[float, float], float]]] = {
 }
 
 
-def born(text: str) -> str:
-    """Return the line by which one process is told from the next at its place; empty where there is none."""
-    _, found, rest = text.partition("\nprocess_start_time_seconds ")
-    return rest.partition("\n")[0] if found else ""
-
-
 def totals(text: str) -> str:
     """Return what stays true of a process that has ended: its counts, and not its gauges."""
     registry = merged([text], lambda family: family.type in ("counter", "histogram"))

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from grpc import aio
 
@@ -18,6 +19,8 @@ from portico_facade.listen import listening
 
 _log: Final = logging.getLogger("portico.facade")
 
+# Seconds in which clients whose connections stay open learn, with an answer, that they are to leave.
+_NOTICE: Final = 0.3
 # Seconds that requests which were cut have to tell their clients so.
 _LAST_WORDS: Final = 1.0
 
@@ -26,6 +29,9 @@ _LAST_WORDS: Final = 1.0
 IDLE: Final = 75.0
 
 _HEAD_BYTES: Final = 64 * 1024
+
+#: Opens listening sockets, and tells their address.
+Opening: TypeAlias = contextlib.AbstractContextManager[tuple[list[socket.socket], str]]
 
 
 async def serve(
@@ -46,22 +52,20 @@ async def serve(
     ):
         app = make_app(LinkedGateway(RemoteGateway(channel), links.pick), settings)
         with stop_signals() as (stop, hurry):
-            async with serving(app, listen or settings.listen) as (server, address):
+            async with serving(app, listening(listen or settings.listen)) as (server, address):
                 ready(address)
                 await stop.wait()
                 await drained(app, server, settings.drain, hurry)
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    app: FacadeApplication, listen: str, *, shared: bool = False
-) -> AsyncIterator[tuple[Server, str]]:
+async def serving(app: FacadeApplication, opening: Opening) -> AsyncIterator[tuple[Server, str]]:
     """Serve until the block ends, which closes every connection; yield the address that is bound.
 
-    ``shared``: other processes may listen there too. Raises OSError where it cannot be listened on.
+    ``opening``: what opens the sockets. Raises OSError where they cannot be listened on.
     """
     server = make_server(app)
-    with listening(listen, shared=shared) as (sockets, address):
+    with opening as (sockets, address):
         server.add_sockets(sockets)
         try:
             yield server, address
@@ -86,11 +90,15 @@ def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:
 async def drained(app: FacadeApplication, server: Server, budget: float, hurry: asyncio.Event) -> None:
     """Take no more connections, let the running requests end, cut those that last too long."""
     app.facade.draining = True
-    server.stop()
-    _log.info("stopping: %d requests are running", len(app.facade.running))
+    server.leave()
     hurried = asyncio.create_task(hurry.wait())
-    idle = asyncio.create_task(app.facade.idle())
+    idle: asyncio.Task[None] | None = None
     try:
+        if server.connected:
+            # A request that is on its way still is answered, and its client asked to take another connection.
+            await asyncio.wait({hurried}, timeout=min(_NOTICE, budget))
+        _log.info("stopping: %d requests are running", len(app.facade.running))
+        idle = asyncio.create_task(app.facade.idle())
         await asyncio.wait({hurried, idle}, timeout=budget, return_when=asyncio.FIRST_COMPLETED)
         if not idle.done():
             _log.warning("stopping: %d requests are cut", len(app.facade.running))
@@ -98,9 +106,10 @@ async def drained(app: FacadeApplication, server: Server, budget: float, hurry: 
                 request.cut()
             await asyncio.wait({idle}, timeout=_LAST_WORDS)
     finally:
-        hurried.cancel()
-        idle.cancel()
-        await asyncio.gather(hurried, idle, return_exceptions=True)
+        tasks = [task for task in (hurried, idle) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -33,13 +33,14 @@ async def telling(path: Path, texts: Mapping[str, Callable[[], Awaitable[bytes]]
         server.close()
 
 
-async def ask(path: Path, name: str) -> str:
-    """Return the text of a name; empty where nobody tells it in time."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(path)
-            with contextlib.closing(writer):
-                writer.write(f"{name}\n".encode())
-                return (await reader.read()).decode()
-    except (OSError, TimeoutError):
-        return ""
+async def ask(path: Path, name: str, patience: float = _PATIENCE) -> bytes:
+    """Return the text of a name.
+
+    Raises TimeoutError where it is not told within ``patience`` seconds, and any other OSError where nobody
+    is there to tell it.
+    """
+    async with asyncio.timeout(patience):
+        reader, writer = await asyncio.open_unix_connection(path)
+        with contextlib.closing(writer):
+            writer.write(f"{name}\n".encode())
+            return await reader.read()

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import os
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from portico.config import Mistakes, Source
@@ -15,6 +16,7 @@ from portico_core.reload import Reloads, reloading
 from portico_core.server import Server
 from portico_facade import config as facade_config
 from portico_facade.app import make_app
+from portico_facade.listen import inherited, listening
 from portico_facade.server import drained, serving
 from portico_facade.state import Facade
 
@@ -39,7 +41,9 @@ class Where:
     grpc: str | None
     #: Of the core's metrics, HOST:PORT. None: no such port.
     admin: str | None
-    #: Other processes listen on the same ports.
+    #: What HTTP accepts from, where another process listens at its address for this one.
+    sockets: tuple[socket.socket, ...] = ()
+    #: Other processes listen on the same port of gRPC.
     shared: bool = False
 
 
@@ -63,14 +67,15 @@ async def whole(
     drain: float,
     hurry: asyncio.Event | None = None,
     reloads: Reloads | None = None,
+    make: Callable[[core_config.Config], RoutingGateway] = RoutingGateway,
 ) -> AsyncIterator[Whole]:
     """Run both halves while the block does, then drain them for ``drain`` seconds or until ``hurry``.
 
     ``reloads``: how the core comes to another configuration; None: not at all. Raises OSError where an
-    address cannot be listened on.
+    address cannot be listened on. ``make`` makes the core.
     """
     hurry = hurry or asyncio.Event()
-    core = RoutingGateway(config)
+    core = make(config)
     async with (
         contextlib.aclosing(core),
         admin(core.metrics.told, where.admin),
@@ -83,7 +88,8 @@ async def whole(
         left = 0.0
         try:
             grpc_bound = (await calls.start([where.grpc]))[0] if calls and where.grpc else None
-            async with serving(app, where.http, shared=where.shared) as (server, http_bound):
+            opening = inherited(where.sockets, where.http) if where.sockets else listening(where.http)
+            async with serving(app, opening) as (server, http_bound):
                 yield Whole(http_bound, grpc_bound, app.facade, core)
                 end = time.monotonic() + drain
                 # HTTP first, as its requests are calls of the core.

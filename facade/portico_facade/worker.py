@@ -1,38 +1,31 @@
 """One worker of ``portico serve``: a whole gateway that shares its ports with the other workers."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
+from portico.gateway import CallContext
+from portico.v1.gateway_pb2 import GetStatusRequest, GetStatusResponse
+from portico_core.config import Config
+from portico_core.gateway import RoutingGateway
 from portico_core.reload import Reloads
-from portico_facade.merged import born, merged, totals
+from portico_core.shared_state import shared_state
+from portico_core.state_store import StateStore
+from portico_facade.gathering import CORE, FACADE, STATUS, leave_behind, of_all, own, state_of_all, text_of
+from portico_facade.merged import merged
 from portico_facade.server import stop_signals
 from portico_facade.telling import ask, telling
 from portico_facade.whole import Where, load, whole
 
-#: What a worker tells of itself, and the supervisor of all.
-FACADE: Final = "facade"
-CORE: Final = "core"
+# Seconds that the supervisor has to say how all workers are, for which a probe may wait.
+_PATIENCE: Final = 0.7
 
 
-def own(folder: Path, number: int) -> Path:
-    """Return where a worker tells its metrics."""
-    return folder / f"worker-{number}.sock"
-
-
-def of_all(folder: Path) -> Path:
-    """Return where the supervisor tells the metrics of all workers."""
-    return folder / "metrics.sock"
-
-
-async def work(
-    source: Path | None, where: Where, folder: Path, number: int, *, ready: Callable[[str], None]
-) -> None:
+async def work(source: Path | None, where: Where, folder: Path, *, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it."""
     supervisor = os.getppid()
 
@@ -41,51 +34,52 @@ async def work(
         if os.getppid() == supervisor:
             os.kill(supervisor, signal.SIGHUP)
 
+    async def told() -> CollectorRegistry:
+        return merged([(await ask(of_all(folder), FACADE)).decode()])
+
     settings, config = load(source)
     reloads = Reloads(source, lambda: load(source)[1], spread)
+    texts: dict[str, Callable[[], Awaitable[bytes]]] = {}
     with stop_signals() as (stop, hurry):
-        async with whole(
-            settings, config, where, drain=settings.drain, hurry=hurry, reloads=reloads
-        ) as running:
-            texts = {FACADE: text_of(running.facade.metrics.told), CORE: text_of(running.core.metrics.told)}
+        async with shared_state(state_of_all(folder)) as store, telling(own(folder), texts):
 
-            async def told() -> CollectorRegistry:
-                return merged([await ask(of_all(folder), FACADE)])
+            def make(config: Config) -> RoutingGateway:
+                return Worker(config, store, folder)
 
-            running.facade.told = told
-            async with telling(own(folder, number), texts):
+            async with whole(
+                settings, config, where, drain=settings.drain, hurry=hurry, reloads=reloads, make=make
+            ) as running:
+                running.facade.told = told
+                texts[STATUS] = status_of(running.core)
+                texts[FACADE] = text_of(running.facade.metrics.told)
+                texts[CORE] = text_of(running.core.metrics.told)
                 ready(running.http)
                 await stop.wait()
+            leave_behind(own(folder), {name: await texts[name]() for name in (FACADE, CORE)})
 
 
-def text_of(told: Callable[[], Awaitable[CollectorRegistry]]) -> Callable[[], Awaitable[bytes]]:
-    """Return what writes metrics in Prometheus' text format."""
+class Worker(RoutingGateway):
+    """One of several gateways that are one to whoever asks how it is."""
 
-    async def text() -> bytes:
-        # Thousands of lines take milliseconds, which the calls under way must not wait for.
-        return await asyncio.to_thread(generate_latest, await told())
+    def __init__(self, config: Config, store: StateStore, folder: Path) -> None:
+        super().__init__(config, store)
+        self._folder: Final = folder
 
-    return text
+    async def get_status(self, request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
+        status = await super().get_status(request, context)
+        try:
+            told = GetStatusResponse.FromString(await ask(of_all(self._folder), STATUS, _PATIENCE))
+        except OSError:
+            return status  # without the supervisor there are no others
+        # Whoever asks is connected to this one.
+        told.state = status.state
+        return told
 
 
-class Gathering:
-    """What all workers tell under one name, those too that have ended: a sum must not fall when one dies.
+def status_of(core: RoutingGateway) -> Callable[[], Awaitable[bytes]]:
+    """Return what writes how this process is."""
 
-    What a worker counted since it was last asked is lost with it.
-    """
+    async def status() -> bytes:
+        return core.status().SerializeToString()
 
-    def __init__(self, folder: Path, workers: int, name: str) -> None:
-        self._paths = [own(folder, number) for number in range(workers)]
-        self._name = name
-        self._last = [""] * workers
-        self._past = ""
-
-    async def __call__(self) -> CollectorRegistry:
-        """Return the sums."""
-        texts = await asyncio.gather(*(ask(path, self._name) for path in self._paths))
-        for number, text in enumerate(texts):
-            last = self._last[number]
-            if last and born(text) != born(last):
-                self._past = totals(generate_latest(merged([self._past, last])).decode())
-            self._last[number] = text
-        return merged([self._past, *texts])
+    return status

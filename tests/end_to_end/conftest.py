@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine import Engine, engine, make_model
-from tests.support.gateway import Gateway, serve
+from tests.support.gateway import LAYOUTS, Gateway, serve
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +23,10 @@ def running_engine(tiny_model: Path) -> Iterator[Engine]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def default_gateway() -> Iterator[Gateway]:
-    """A gateway without any configuration."""
-    with serve() as started:
+@pytest.fixture(scope="module", params=LAYOUTS)
+def default_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """A gateway without any configuration, in each layout: callers see the same."""
+    with serve(env=LAYOUTS[request.param]) as started:
         yield started
 
 

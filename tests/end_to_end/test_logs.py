@@ -7,7 +7,7 @@ from tests.support.gateway import serve
 
 def test_each_process_logs_into_its_own_folder(tmp_path: Path) -> None:
     """A request stands in the access logs of both halves under one id; stderr stays empty of it."""
-    with serve(env={"LOG_DIR": str(tmp_path / "logs")}, cwd=tmp_path) as gateway:
+    with serve(env={"LOG_DIR": str(tmp_path / "logs"), "WORKERS": "0"}, cwd=tmp_path) as gateway:
         answer = gateway.sdk().chat.completions.with_raw_response.create(
             model="dummy/echo-1", messages=[{"role": "user", "content": "a secret"}]
         )
@@ -22,6 +22,18 @@ def test_each_process_logs_into_its_own_folder(tmp_path: Path) -> None:
     )
     assert "a secret" not in everything
     assert {each.name for each in (tmp_path / "logs").iterdir()} == {"serve", "core", "facade"}
+
+
+def test_a_worker_logs_requests_and_calls_in_one_file(tmp_path: Path) -> None:
+    with serve(env={"LOG_DIR": str(tmp_path / "logs"), "WORKERS": "2"}, cwd=tmp_path) as gateway:
+        gateway.sdk().chat.completions.create(
+            model="dummy/echo-1", messages=[{"role": "user", "content": "hello"}]
+        )
+        assert gateway.process.stop() == 0
+    folders = {each.name: each / "access.log" for each in (tmp_path / "logs").iterdir()}
+    assert set(folders) == {"serve", "worker", "worker-2"}
+    lines = "".join(folders[name].read_text(encoding="utf-8") for name in ("worker", "worker-2")).splitlines()
+    assert sorted(line.split()[3] for line in lines) == ["portico.access", "portico.calls"]
 
 
 def test_messages_are_logged_at_debug_only(tmp_path: Path) -> None:

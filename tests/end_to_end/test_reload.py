@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.gateway import Gateway, serve
+from tests.support.gateway import LAYOUTS, Gateway, serve
 from tests.support.processes import portico
 
 ONE = "backends: {one: {dialect: dummy}}\nmodels: {m: one/echo-1}\n"
@@ -26,7 +26,7 @@ def served_by(gateway: Gateway) -> str:
         return str(told.headers["x-portico-model"])
 
 
-@pytest.mark.parametrize("env", [{}, {"WORKERS": "2"}], ids=["halves", "workers"])
+@pytest.mark.parametrize("env", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_changed_file_takes_over_and_no_call_is_lost(env: Mapping[str, str], tmp_path: Path) -> None:
     """Calls go on all the time; a file with a mistake changes nothing, and SIGHUP reads it at once."""
     config = tmp_path / "portico.yaml"
@@ -75,7 +75,7 @@ def unnoticed(path: Path, text: str) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("env", [{}, {"WORKERS": "3"}], ids=["halves", "workers"])
+@pytest.mark.parametrize("env", LAYOUTS.values(), ids=LAYOUTS)
 def test_the_command_has_every_process_reload(env: Mapping[str, str], tmp_path: Path) -> None:
     """It prints what changed; a file with a mistake and a caller's key change nothing."""
     config = tmp_path / "portico.yaml"

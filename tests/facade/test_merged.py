@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from portico_facade.merged import born, merged, totals
+from portico_facade.merged import merged, totals
 
 
 def process(requests: int, *, started: float, seconds: float) -> str:
@@ -37,12 +37,6 @@ def test_of_a_process_that_ended_the_counts_stay() -> None:
     told = {sample.name for family in text_string_to_metric_families(kept) for sample in family.samples}
     assert {"requests_total", "took_seconds_sum"} <= told
     assert not {"in_flight", "process_start_time_seconds", "portico_build_info"} & told
-
-
-def test_a_process_is_told_from_the_next_one_at_its_place() -> None:
-    first, second = (process(1, started=began, seconds=1) for began in (100.0, 200.0))
-    assert born(first) != born(second)
-    assert born("") == ""
 
 
 def test_nothing_told_is_nothing() -> None:

@@ -4,10 +4,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import openai
 
 from tests.support.processes import Process, portico
+
+#: The layouts of ``portico serve``, by what WORKERS says.
+LAYOUTS: Final[Mapping[str, Mapping[str, str]]] = {"workers": {"WORKERS": "2"}, "halves": {"WORKERS": "0"}}
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,15 @@ def serve(
     listen: str | None = "127.0.0.1:0",
     cwd: Path | None = None,
 ) -> Iterator[Gateway]:
-    """Run ``portico serve`` while the block runs, on ports of the machine's choice unless told otherwise."""
+    """Run ``portico serve`` while the block runs, on ports of the machine's choice unless told otherwise.
+
+    It has one worker unless ``env`` tells otherwise: what is learnt of backends is then learnt once.
+    """
     file = ["--config", str(config)] if config else []
     http_at = ["--listen", listen] if listen else []
-    with portico("serve", *file, *http_at, "--grpc", "127.0.0.1:0", env=env, cwd=cwd) as process:
+    with portico(
+        "serve", *file, *http_at, "--grpc", "127.0.0.1:0", env={"WORKERS": "1", **(env or {})}, cwd=cwd
+    ) as process:
         http = process.wait_for("OpenAI API").split("http://")[1].removesuffix("/v1")
         grpc = process.wait_for("gRPC").split()[-1]
         gateway = Gateway(http, grpc, process)

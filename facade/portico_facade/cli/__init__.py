@@ -44,9 +44,9 @@ _EPILOGUE = """\
 environment, to which a file .env in this folder adds:
   HOST, PORT   where the facade listens (over the file's `http`); default 0.0.0.0 and 8000
   API_KEYS     keys, separated by commas, one of which every caller must show
-  WORKERS      processes of `portico serve`, each a whole gateway; default none: a core and a facade
+  WORKERS      processes of `portico serve`, each a whole gateway; default one for each CPU
   LOG_LEVEL    debug, info (default), warning or error; message texts are logged at debug only
-  LOG_DIR      a folder for log files instead of stderr: DIR/facade/access.log, DIR/core/portico.log, …
+  LOG_DIR      a folder for log files instead of stderr: DIR/worker/access.log, DIR/serve/portico.log, …
 
 Without a configuration file CONFIG, OPENAI_API_KEY, OPENAI_BASE_URL, OLLAMA_URL and GATEWAY_URL make the
 backends; .env.example and docs/configuration.md tell of all variables.

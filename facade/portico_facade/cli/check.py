@@ -52,9 +52,9 @@ def _run(options: argparse.Namespace) -> int:
     from portico_core.route_table import route_rows
 
     make_up_key(tell=False)
-    workers.wanted(None, os.environ)
     path = config_path(options)
     settings, config = load(path)
+    workers.wanted(None, os.environ, config.grpc.listen)
     try:
         build(config.backends)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""``portico serve``: the whole gateway on this machine, as facade and core or as workers that are both."""
+"""``portico serve``: the whole gateway on this machine, as workers that are both halves or as one of each."""
 
 import argparse
 import asyncio
@@ -8,8 +8,9 @@ import portico
 from portico_facade.cli import check, workers
 from portico_facade.cli.common import add_config, checked_address, config_path
 from portico_facade.cli.environment import make_up_key
+from portico_facade.cli.keeper import Keeper
 from portico_facade.cli.run_folder import run_folder
-from portico_facade.cli.supervisor import Child, supervise
+from portico_facade.cli.supervisor import supervise
 from portico_facade.listen import reachable
 
 
@@ -18,11 +19,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "serve",
         help="run facade and core on this machine",
-        description="Run the whole gateway on this machine: a core and a facade, as two processes that speak "
-        "over a Unix socket; or with --workers as many processes as it says, each facade and core in one, "
-        "that share the ports. A process that dies is started again. SIGTERM and SIGINT drain all, a facade "
-        "before its core. When the configuration file changes, on SIGHUP or by `portico reload`, the core "
-        "goes over to what it says then.",
+        description="Run the whole gateway on this machine: one worker for each CPU, each of them facade and "
+        "core in one process, that share the ports; or with --workers 0 a core and a facade, as two "
+        "processes that speak over a Unix socket. A process that dies is started again. SIGTERM and SIGINT "
+        "drain all. When the configuration file changes, on SIGHUP or by `portico reload`, all workers "
+        "go over to what it says then; on SIGUSR2 fresh workers take over, one by one.",
     )
     add_config(parser)
     parser.add_argument(
@@ -38,8 +39,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--workers",
         metavar="N",
-        help="run N processes, each a whole gateway: the fastest way on one machine, best with one for each "
-        "CPU (default: WORKERS of the environment, else a core and a facade)",
+        help="run N workers; 0: a core and a facade instead (default: WORKERS of the environment, else one "
+        "for each CPU that this process may use)",
     )
     parser.set_defaults(run=_run)
 
@@ -50,13 +51,13 @@ def _run(options: argparse.Namespace) -> int:
     http = checked_address("--listen", options.listen) if options.listen else settings.listen
     grpc = checked_address("--grpc", options.grpc) if options.grpc else config.grpc.listen
     file = ["--config", str(options.config)] if options.config else []
-    wanted = workers.wanted(options.workers, os.environ)
+    wanted = workers.wanted(options.workers, os.environ, grpc)
     with run_folder() as (folder, lock):
         if wanted:
             return asyncio.run(workers.run(folder, lock, wanted, file, (http, grpc, config.admin), _banner))
         socket = f"unix:{folder / 'core.sock'}"
-        core = Child("core", ["core", *file, "--listen", socket, "--listen", grpc], lock, reloads=True)
-        facade = Child("facade", ["facade", *file, "--listen", http, "--core", socket], lock)
+        core = Keeper("core", ["core", *file, "--listen", socket, "--listen", grpc], lock, reloads=True)
+        facade = Keeper("facade", ["facade", *file, "--listen", http, "--core", socket], lock)
         tiers = ((core,), (facade,))
         return asyncio.run(supervise(tiers, lambda told: _banner(told[facade], _public(told[core], socket))))
 

@@ -1,14 +1,19 @@
-"""The workers of ``portico serve --workers N``, and the command that each of them runs."""
+"""The workers of ``portico serve``, and the command that each of them runs."""
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from portico_facade.cli.backlog import Backlog
 from portico_facade.cli.common import UsageError, add_config, announce, config_path
 from portico_facade.cli.common import run as run_server
-from portico_facade.cli.supervisor import Child, supervise
+from portico_facade.cli.cpus import cpus
+from portico_facade.cli.keeper import Keeper
+from portico_facade.cli.supervisor import supervise
 from portico_facade.listen import listening, reserved
 
 #: More are a slip of the finger.
@@ -17,11 +22,10 @@ _MOST: Final = 256
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command of one worker to the parser. It is the supervisor's, so the list leaves it out."""
-    parser = commands.add_parser("worker", description="Run one worker of `portico serve --workers`.")
+    parser = commands.add_parser("worker", description="Run one worker of `portico serve`.")
     add_config(parser)
-    for name in ("--listen", "--grpc", "--folder"):
+    for name in ("--listen", "--grpc", "--folder", "--accept"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--number", required=True, type=int)
     parser.set_defaults(run=_work)
 
 
@@ -29,20 +33,27 @@ def _work(options: argparse.Namespace) -> int:
     from portico_facade.whole import Where
     from portico_facade.worker import work
 
-    where = Where(options.listen, options.grpc, None, shared=True)
-    serving = work(
-        config_path(options), where, Path(options.folder), options.number, ready=announce("worker")
-    )
-    return run_server(serving)
+    accepting = tuple(socket.socket(fileno=int(each)) for each in options.accept.split(","))
+    where = Where(options.listen, options.grpc, None, accepting, shared=True)
+    return run_server(work(config_path(options), where, Path(options.folder), ready=announce("worker")))
 
 
-def wanted(option: str | None, environ: Mapping[str, str]) -> int:
-    """Return how many workers are asked for; 0: none. Raise UsageError for what is no number."""
+def wanted(option: str | None, environ: Mapping[str, str], grpc: str) -> int:
+    """Return how many workers are asked for; 0: none, but facade and core apart.
+
+    ``grpc``: the address of gRPC, whose library can share a port and not a Unix socket. Raises UsageError for
+    what is no number, and for workers at such a socket.
+    """
     name, text = ("--workers", option) if option is not None else ("WORKERS", environ.get("WORKERS", ""))
+    alone = grpc.startswith("unix:")
     if not text.strip():
-        return 0
-    if not text.strip().isdecimal() or not 1 <= int(text) <= _MOST:
-        raise UsageError(f"{name}={text} is no number of workers. Write one from 1 to {_MOST}.")
+        return 0 if alone else min(cpus(), _MOST)
+    if not text.strip().isdecimal() or int(text) > _MOST:
+        raise UsageError(
+            f"{name}={text} is no number of workers. Write 1 to {_MOST}, or 0: facade and core apart."
+        )
+    if int(text) and alone:
+        raise UsageError(f"workers cannot share {grpc}. Give gRPC HOST:PORT, or leave {name} out.")
     return int(text)
 
 
@@ -58,26 +69,57 @@ async def run(
 
     ``addresses``: of HTTP, gRPC and the metrics of the core, which is told here for all workers.
     """
+    http, grpc, metrics = addresses
+    with _backlogs(http, count) as (backlogs, http_bound), _reserved(grpc) as grpc_bound:
+        listen = ["--listen", http_bound, "--grpc", grpc_bound, "--folder", str(folder)]
+        keepers = [
+            Keeper(f"worker {number}", ["worker", *file, *listen], lock, reloads=True, backlog=backlog)
+            for number, backlog in enumerate(backlogs)
+        ]
+        async with telling_all(folder, metrics):
+            return await supervise((keepers,), lambda _: banner(http_bound, grpc_bound))
+
+
+@contextlib.asynccontextmanager
+async def telling_all(folder: Path, metrics: str | None) -> AsyncIterator[None]:
+    """Tell what the workers tell of themselves as one, while the block runs; on an admin port, too."""
     from portico_core.admin import admin
-    from portico_facade import worker
+    from portico_core.shared_state import sharing
+    from portico_core.state_store import OwnState
+    from portico_facade import gathering
     from portico_facade.telling import telling
 
-    http, grpc, metrics = addresses
-    facade, core = (worker.Gathering(folder, count, name) for name in (worker.FACADE, worker.CORE))
-    texts = {worker.FACADE: worker.text_of(facade), worker.CORE: worker.text_of(core)}
-    async with admin(core, metrics), telling(worker.of_all(folder), texts):
-        with _reserved(http) as http_port, _reserved(grpc) as grpc_port:
-            listen = ["--listen", http_port, "--grpc", grpc_port, "--folder", str(folder)]
-            children = [
-                Child(
-                    f"worker {number}",
-                    ["worker", *file, *listen, "--number", str(number)],
-                    lock,
-                    reloads=True,
-                )
-                for number in range(count)
-            ]
-            return await supervise((children,), lambda _: banner(http_port, grpc_port))
+    facade, core = (gathering.Gathering(folder, name) for name in (gathering.FACADE, gathering.CORE))
+    texts: dict[str, Callable[[], Awaitable[bytes]]] = {
+        gathering.FACADE: gathering.text_of(facade),
+        gathering.CORE: gathering.text_of(core),
+        gathering.STATUS: partial(gathering.status_of_all, folder),
+    }
+    async with (
+        admin(core, metrics),
+        sharing(gathering.state_of_all(folder), OwnState()),
+        telling(gathering.of_all(folder), texts),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _backlogs(address: str, count: int) -> Iterator[tuple[list[Backlog], str]]:
+    """Yield what each worker is to accept from, and the address, with the port that was taken.
+
+    Each has a share of a port's connections; at a Unix socket all accept from the same backlog.
+    """
+    if address.startswith("unix:"):
+        shared = Backlog(address, alone=False)
+        with contextlib.closing(shared):
+            with _told():
+                shared.open()
+            yield [shared] * count, address
+        return
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_reserved(address))
+        backlogs = [stack.enter_context(contextlib.closing(Backlog(bound, alone=True))) for _ in range(count)]
+        yield backlogs, bound
 
 
 @contextlib.contextmanager
@@ -86,12 +128,18 @@ def _reserved(address: str) -> Iterator[str]:
 
     Raises UsageError where somebody else has it: workers share their port with whoever shares his.
     """
-    if address.startswith("unix:"):
-        raise UsageError(f"workers cannot share {address}. Give HOST:PORT, or leave --workers out.")
+    with _told(), listening(address) as (_, bound):
+        pass
+    with contextlib.ExitStack() as stack:
+        with _told():
+            stack.enter_context(reserved(bound))
+        yield bound
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Make an address that cannot be listened on a UsageError."""
     try:
-        with listening(address) as (_, bound):
-            pass
-        with reserved(bound):
-            yield bound
+        yield
     except OSError as error:
         raise UsageError(str(error)) from error
