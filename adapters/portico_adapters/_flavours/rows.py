@@ -21,6 +21,7 @@ _NO_FUNCTIONS: Final = {"functions": (), "function_call": ()}
 
 FLAVOURS: Final[Mapping[str, Flavour]] = {
     "openai": Flavour(url="https://api.openai.com/v1", hosts=("api.openai.com",)),
+    # "OpenAI compatible - Chat" of Model Studio's documentation; it writes max_tokens.
     "alibaba": Flavour(
         url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         hosts=("aliyuncs.com",),
@@ -42,6 +43,7 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         roles=_NO_DEVELOPER,
         thoughts=Thoughts.WITH_TOOLS,
     ),
+    # docs.fireworks.ai, "Create Chat Completion": max_tokens.
     "fireworks": Flavour(
         url="https://api.fireworks.ai/inference/v1",
         hosts=("fireworks.ai",),
@@ -96,13 +98,15 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         takes_stream_options=False,
         continues_prefix=True,
     ),
+    # platform.kimi.ai, "Create Chat Completion": max_tokens is deprecated for max_completion_tokens,
+    # and roles are system, user and assistant.
     "moonshot": Flavour(
         url="https://api.moonshot.ai/v1",
         hosts=("moonshot.ai", "moonshot.cn"),
-        renamed=_ONE_LIMIT,
         roles=_NO_DEVELOPER,
     ),
     "openrouter": Flavour(url="https://openrouter.ai/api/v1", hosts=("openrouter.ai",)),
+    # docs.perplexity.ai, "Chat Completions": max_tokens; it has neither n nor logit_bias.
     "perplexity": Flavour(
         url="https://api.perplexity.ai",
         hosts=("perplexity.ai",),

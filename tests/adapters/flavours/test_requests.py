@@ -172,6 +172,11 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"max_completion_tokens": 5, "store": False},
         {"messages": [USER], "max_completion_tokens": 5},
     ),
+    (
+        "moonshot",
+        {"messages": [{"role": "developer", "content": "Be brief."}], "max_completion_tokens": 5},
+        {"messages": [{"role": "system", "content": "Be brief."}], "max_completion_tokens": 5},
+    ),
     ("openai", {"messages": HISTORY, "seed": 1}, {"messages": HISTORY, "seed": 1}),
 ]
 
