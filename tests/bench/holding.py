@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
-from tests.bench.load import Client, Spec, Tally
+from tests.bench.load import LAST_CHUNK, Client, Spec, Tally
 from tests.bench.meters import rss_bytes
 from tests.bench.upstream import Ask
 
@@ -40,11 +40,16 @@ class _Held(asyncio.Protocol):
             self._seen += data
             if b"@0" in self._seen:
                 self.began.set_result(None)
+            elif self._seen.endswith((b"}", LAST_CHUNK)):
+                self._refuse()
 
     def connection_lost(self, _: Exception | None) -> None:
         self.lost = True
+        self._refuse()
+
+    def _refuse(self) -> None:
         if not self.began.done():
-            self.began.set_exception(RuntimeError(f"the stream did not begin: {self._seen[:300]!r}"))
+            self.began.set_exception(RuntimeError(f"the stream did not begin: {self._seen[:600]!r}"))
 
 
 async def held(url: str, model: str, counts: Sequence[int], seen: Callable[[int], None]) -> None:

@@ -22,7 +22,7 @@ from tests.bench.upstream import Ask
 
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"t(\d{8})@(\d{19})")
-_LAST_CHUNK: Final = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 _TOKEN_BYTES: Final = 29
 #: Between two chunks of HTTP, and what may be the beginning of that: nothing in an event looks like it.
 _FRAMING: Final = re.compile(rb"\r\n[0-9a-fA-F]+\r\n")
@@ -154,7 +154,7 @@ class Client(asyncio.Protocol):
         if self._spec.stream:
             self._ends = (self._ends + data[-5:])[-5:]
             self._read(data, now)
-            if self._ends == _LAST_CHUNK:
+            if self._ends == LAST_CHUNK:
                 self._end(now)
         elif self._needs is not None:
             self._needs -= len(data)
@@ -162,7 +162,7 @@ class Client(asyncio.Protocol):
                 self._end(now)
         else:
             self._ends = (self._ends + data[-5:])[-5:]
-            if self._ends == _LAST_CHUNK:
+            if self._ends == LAST_CHUNK:
                 self._end(now)
 
     def _read(self, data: bytes, now: float) -> None:
