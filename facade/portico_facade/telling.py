@@ -18,13 +18,12 @@ async def telling(path: Path, texts: Mapping[str, Callable[[], Awaitable[bytes]]
     """Tell ``texts`` to whoever asks at ``path`` for one by its name, while the block runs."""
 
     async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, ValueError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError, ValueError):
             async with asyncio.timeout(_PATIENCE):
                 name = (await reader.readline()).decode().strip()
                 if name in texts:
                     writer.write(await texts[name]())
                     await writer.drain()
-        writer.close()
 
     server = await asyncio.start_unix_server(asked, path)
     try:
