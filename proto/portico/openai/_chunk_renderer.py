@@ -5,15 +5,19 @@ from typing import Final
 from msgspec.json import encode
 
 from portico.openai._events import EventWriter
+from portico.openai._lists import Lists
 from portico.openai._shapes import Shapes, Usual
+from portico.openai._usual import LOGPROBS, write_top
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 
 _USUAL: Final[Usual] = {
     ChatChunk: {"choices": []},
     ChunkChoice: {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None},
+    **LOGPROBS,
 }
-_CHUNK: Final = Shapes(lenient=True, usual=_USUAL)[ChatChunk.DESCRIPTOR]
+_SHAPES: Final = Shapes(lenient=True, usual=_USUAL, otherwise={"top_logprobs": write_top})
+_CHUNK: Final = _SHAPES[ChatChunk.DESCRIPTOR]
 
 _AFTER_TEXT: Final = b'},"logprobs":null,"finish_reason":null}]'
 
@@ -22,8 +26,9 @@ class ChunkRenderer:
     """Writes the chunks of one stream, in OpenAI's exact shape.
 
     Each choice begins with a role, "assistant" where the backend sends none, and repeats of it are
-    left out: SDKs append the strings of deltas. Usage comes only when ``include_usage`` asks for it,
-    and then in a chunk of its own at the end, whichever chunk it came on.
+    left out: SDKs append the strings of deltas. The entries of lists that go on are numbered. Usage
+    comes only when ``include_usage`` asks for it, and then in a chunk of its own at the end,
+    whichever chunk it came on.
     """
 
     def __init__(self, *, include_usage: bool) -> None:
@@ -31,6 +36,7 @@ class ChunkRenderer:
         #: What each choice that has begun said of its role, by index.
         self._roles: dict[int, str] = {}
         self._plain: dict[int, _Plain] = {}
+        self._lists = Lists()
 
     def render(self, response: StreamResponse) -> bytes:
         """Return the events of all chunks of a message, joined. The message is not changed."""
@@ -56,6 +62,7 @@ class ChunkRenderer:
             return b""
         for choice in own.choices:
             self._tell_role(choice)
+            self._lists.number(choice)
         return self._writer.event(own)
 
     def _tell_role(self, choice: ChunkChoice) -> None:

@@ -7,6 +7,7 @@ from msgspec.json import encode
 
 from portico.openai._json import members
 from portico.openai._shapes import Shape
+from portico.openai._usual import tier_of
 from portico.v1.chunk_pb2 import ChunkHeader
 
 _DONE: Final = b"data: [DONE]\n\n"
@@ -69,7 +70,8 @@ class EventWriter:
 
     def _start(self, without: Collection[str] = ()) -> bytes:
         told = {field.name: value for field, value in self._header.ListFields()}
-        values = {**_USUAL, **told, "object": self._kind}
+        tier = tier_of(self._header.service_tier) if self._header.HasField("service_tier") else {}
+        values = {**_USUAL, **told, **tier, "object": self._kind}
         return b"data: " + encode({n: value for n, value in values.items() if n not in without})[:-1] + b","
 
 

@@ -14,26 +14,33 @@ from portico.openai import _vectors
 from portico.openai._fields import Write
 from portico.openai._json import members
 from portico.openai._shapes import Shape, Shapes, Usual
+from portico.openai._usual import LOGPROBS, tier_of, write_top
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.completions_pb2 import TextChoice, TextCompletion
 from portico.v1.embeddings_pb2 import Embedding, EmbeddingList
-from portico.v1.message_pb2 import ChatMessage
+from portico.v1.message_pb2 import AssistantAudio, ChatMessage, UrlCitation
 from portico.v1.usage_pb2 import Usage as TokenUsage
 
 M = TypeVar("M", bound=Message)
 
 # What OpenAI writes even where there is nothing to say, in its order.
 _USUAL: Final[Usual] = {
-    ChatCompletion: {"id": None, "object": "chat.completion", "created": None, "model": None, "choices": []},
-    ChatChoice: {"index": 0, "message": None, "logprobs": None, "finish_reason": None},
-    ChatMessage: {"role": "assistant", "content": None, "refusal": None},
     TextCompletion: {"id": None, "object": "text_completion", "created": None, "model": None, "choices": []},
     TextChoice: {"text": "", "index": 0, "logprobs": None, "finish_reason": None},
     EmbeddingList: {"object": "list", "data": [], "model": None},
     Embedding: {"object": "embedding", "index": 0, "embedding": None},
 }
+_CHAT_USUAL: Final[Usual] = {
+    ChatCompletion: {"id": None, "object": "chat.completion", "created": None, "model": None, "choices": []},
+    ChatChoice: {"index": 0, "message": None, "logprobs": None, "finish_reason": None},
+    ChatMessage: {"role": "assistant", "content": None, "refusal": None},
+    AssistantAudio: {"id": "", "expires_at": 0, "data": "", "transcript": ""},
+    UrlCitation: {"end_index": 0, "start_index": 0, "title": "", "url": ""},
+    **LOGPROBS,
+}
+_CHAT_SHAPES: Final = Shapes(lenient=True, usual=_CHAT_USUAL, otherwise={"top_logprobs": write_top})
+_COMPLETION: Final = _CHAT_SHAPES[ChatCompletion.DESCRIPTOR]
 _SHAPES: Final = Shapes(lenient=True, usual=_USUAL)
-_COMPLETION: Final = _SHAPES[ChatCompletion.DESCRIPTOR]
 _TEXT: Final = _SHAPES[TextCompletion.DESCRIPTOR]
 _USAGE: Final = _SHAPES[TokenUsage.DESCRIPTOR]
 _EMBEDDINGS: Final = _SHAPES[EmbeddingList.DESCRIPTOR]
@@ -56,6 +63,13 @@ def parse_completion(body: bytes) -> ChatCompletion:
 
 def render_completion(completion: ChatCompletion) -> bytes:
     """Write the answer of POST /v1/chat/completions as OpenAI does, with its usual nulls."""
+    told = completion.service_tier
+    if completion.HasField("service_tier") and (tier := tier_of(told))["service_tier"] != told:
+        own = ChatCompletion()
+        own.CopyFrom(completion)
+        own.service_tier = tier.pop("service_tier")
+        own.extra_json = encode({**members(own.extra_json.encode() or b"{}"), **tier}).decode()
+        completion = own
     return encode(_COMPLETION.write(completion))
 
 

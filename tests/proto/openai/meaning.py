@@ -6,6 +6,7 @@ else does.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,13 @@ TEXT = "text_completion"
 
 # What the chunks of a stream have in common.
 HEADER = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+
+# OpenAI's classes of service; others are its "default", and are named beside.
+TIERS = {"auto", "default", "flex", "scale", "priority", "fast"}
+
+# What OpenAI always writes of the parts of a message.
+CITATION = {"start_index": 0, "end_index": 0, "title": "", "url": ""}
+AUDIO = {"id": "", "expires_at": 0, "data": "", "transcript": ""}
 
 
 def meaning(text: bytes | str) -> Any:
@@ -44,7 +52,8 @@ def answered(completion: dict[str, Any]) -> dict[str, Any]:
     for choice in _objects(told.get("choices")):
         choice.setdefault("index", 0)
         if isinstance(choice.get("message"), dict):
-            choice["message"].setdefault("role", "assistant")
+            _fill_message(choice["message"])
+    _name_tier(told)
     return told
 
 
@@ -72,13 +81,15 @@ def streamed(
 ) -> list[dict[str, Any]]:
     """Return the events of a stream's chunks as the gateway tells them, usage chunk included."""
     roles: dict[int, str] = {}
+    lists: Counter[tuple[int, str]] = Counter()
     events = []
     head: dict[str, Any] = {}
     owed: dict[str, Any] = {}
     for chunk in chunks:
         told = bare(chunk)
         told["object"] = _constant(told.get("object"), kind)
-        head = {name: told[name] for name in HEADER if name in told}
+        _name_tier(told)
+        head = {name: told[name] for name in (*HEADER, "native_service_tier") if name in told}
         usage = told.pop("usage", None)
         if usage is not None:
             own = {name: each for name, each in told.items() if name not in HEADER}
@@ -88,6 +99,7 @@ def streamed(
         for choice in _objects(told.get("choices")):
             if kind == CHUNK:
                 _tell_role(choice, roles)
+                _number(choice, lists)
             else:
                 _fill_text(choice)
         events.append(told)
@@ -97,6 +109,32 @@ def streamed(
 def _fill_text(choice: dict[str, Any]) -> None:
     choice.setdefault("index", 0)
     choice.setdefault("text", "")
+
+
+def _fill_message(message: dict[str, Any]) -> None:
+    message.setdefault("role", "assistant")
+    if isinstance(message.get("audio"), dict):
+        message["audio"] = AUDIO | message["audio"]
+    for annotation in _objects(message.get("annotations")):
+        if isinstance(annotation.get("url_citation"), dict):
+            annotation["url_citation"] = CITATION | annotation["url_citation"]
+
+
+def _name_tier(told: dict[str, Any]) -> None:
+    tier = told.get("service_tier")
+    if isinstance(tier, str) and tier not in TIERS:
+        told |= {"service_tier": "default"} | ({"native_service_tier": tier} if tier else {})
+
+
+def _number(choice: dict[str, Any], lists: Counter[tuple[int, str]]) -> None:
+    """Number the entries of lists that were begun in an earlier chunk; tool calls have numbers."""
+    for name, value in choice["delta"].items() if isinstance(choice["delta"], dict) else ():
+        entries = _objects(value) if name != "tool_calls" and isinstance(choice["index"], int) else []
+        begun = lists[choice["index"], name] if entries else 0
+        for place, entry in enumerate(entries if begun else (), begun):
+            entry.setdefault("index", place)
+        if entries:
+            lists[choice["index"], name] += len(entries)
 
 
 def _tell_role(choice: dict[str, Any], roles: dict[int, str]) -> None:

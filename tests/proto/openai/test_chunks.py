@@ -9,6 +9,7 @@ from portico.openai.chunks import ChunkParser, ChunkRenderer, TextChunkParser, T
 from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice, ChunkHeader, Delta
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
+from portico.v1.message_pb2 import Annotation, UrlCitation
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico.v1.usage_pb2 import Usage
 
@@ -179,7 +180,8 @@ def test_chunks_are_written_as_openai_writes_them() -> None:
         event('{"index":0,"delta":{"content":"","role":"assistant"},' + NULLS + "}", ',"usage":null'),
         event('{"index":0,"delta":{"content":"H\\""},' + NULLS + "}", ',"usage":null'),
         event(
-            '{"index":0,"delta":{"content":"i"},"logprobs":{"content":[{"token":"i","logprob":-0.5}]},'
+            '{"index":0,"delta":{"content":"i"},"logprobs":{"content":[{"token":"i","logprob":-0.5,'
+            '"bytes":null,"top_logprobs":[]}],"refusal":null},'
             '"finish_reason":null}',
             ',"usage":null',
         ),
@@ -319,3 +321,23 @@ def test_carried_json_may_have_line_breaks_between_its_tokens(white: str) -> Non
     assert b"\n" not in event[:-2]
     assert b"\r" not in event
     assert json.loads(event.removeprefix(b"data: "))["x"] == 1
+
+
+def test_lists_that_go_on_are_numbered() -> None:
+    """The SDK's stream() raises at a second list without; those that end where they begin need none."""
+    chunks = []
+    for number in (1, 2):
+        note = Annotation(type="url_citation", url_citation=UrlCitation(url=f"https://{number}.example"))
+        delta = Delta(annotations=[note], extra_json='{"images":[{"type":"image_url"}],"a":["b"]}')
+        chunks.append(ChatChunk(choices=[ChunkChoice(index=0, delta=delta)]))
+    told = [json.loads(each) for each in rendered(*chunks)[:-1]]
+    first, second = (each["choices"][0]["delta"] for each in told)
+    assert "index" not in first["annotations"][0] | first["images"][0]
+    assert second["annotations"][0]["index"] == second["images"][0]["index"] == 1
+    assert second["a"] == ["b"]
+
+
+def test_a_provider_s_own_class_of_service_stands_beside_openai_s() -> None:
+    """SDKs know OpenAI's names alone."""
+    told = json.loads(rendered(ChatChunk(), header=ChunkHeader(id="c", service_tier="on_demand"))[0])
+    assert (told["service_tier"], told["native_service_tier"]) == ("default", "on_demand")

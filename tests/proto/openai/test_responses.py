@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from portico.openai.responses import parse_completion, render_completion
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChoiceLogprobs, TokenLogprob
-from portico.v1.message_pb2 import ChatMessage, ContentPart
+from portico.v1.message_pb2 import Annotation, AssistantAudio, ChatMessage, ContentPart, UrlCitation
 from portico.v1.tools_pb2 import FunctionCall, ToolCall
 from portico.v1.usage_pb2 import CompletionTokensDetails, Usage, UsageSource
 from tests.proto.openai.meaning import answered, meaning
@@ -180,3 +180,34 @@ def test_what_is_no_json_object_is_a_value_error(body: bytes) -> None:
     """Bombs too."""
     with pytest.raises(ValueError, match=r"JSON|truncated|object|utf-8"):
         parse_completion(body)
+
+
+def test_an_answer_has_what_openai_always_writes() -> None:
+    """Of log probabilities, sources and speech; a provider's own class of service stands beside."""
+    message = ChatMessage(
+        audio=AssistantAudio(data="AA=="),
+        annotations=[Annotation(type="url_citation", url_citation=UrlCitation(url="https://a.example"))],
+    )
+    token = TokenLogprob(token="a", logprob=-1, top_logprobs=[TokenLogprob(token="b", logprob=-2)])
+    choice = ChatChoice(message=message, logprobs=ChoiceLogprobs(content=[token]))
+    told = json.loads(render_completion(ChatCompletion(choices=[choice], service_tier="batch")))
+    assert (told["service_tier"], told["native_service_tier"]) == ("default", "batch")
+    (found,) = told["choices"]
+    assert found["logprobs"] == {
+        "content": [
+            {
+                "token": "a",
+                "logprob": -1,
+                "bytes": None,
+                "top_logprobs": [{"token": "b", "logprob": -2, "bytes": None}],
+            }
+        ],
+        "refusal": None,
+    }
+    assert found["message"]["audio"] == {"id": "", "expires_at": 0, "data": "AA==", "transcript": ""}
+    assert found["message"]["annotations"][0]["url_citation"] == {
+        "start_index": 0,
+        "end_index": 0,
+        "title": "",
+        "url": "https://a.example",
+    }
