@@ -46,6 +46,8 @@ def planned(*contexts: int | None, repeats: bool = True, chance: float = 0.0) ->
         (BROKEN, [Step(0, 0.1), Step(1)]),
         (BARE, [Step(0, 0.5), Step(0, 1.0), Step(1)]),
         (SHORTLY, [Step(0, 2.0), Step(0, 2.0), Step(1)]),
+        (from_upstream(429, "slow down", retry_after=0.0), [Step(0, 0.5), Step(0, 0.5), Step(1)]),
+        (from_upstream(500, "broken", retry_after=0.0), [Step(0, 0.1), Step(1)]),
         (BUSY, [Step(1)]),
         (SILENT, [Step(1)]),
         (KEY, [Step(1)]),

@@ -122,10 +122,11 @@ class Plan:
         return Step(self._now, pause)
 
     def _pause(self, error: GatewayError, sign: Symptom) -> float:
-        if error.retry_after is not None:
-            # All that were turned away together are not to come back together.
-            return error.retry_after + self._chance() * _FIRST
         first = _FIRST_WHEN_BUSY if sign.cure.wait else _FIRST
+        if error.retry_after is not None:
+            # Some say 0, or a date that is past. All that were turned away together are not to come back
+            # together.
+            return max(first, error.retry_after) + self._chance() * _FIRST
         return float(min(_LONGEST, first * 2**self._repeats) * (1 - self._chance() / 2))
 
 

@@ -15,9 +15,10 @@ _REMAINING: Final = "x-ratelimit-remaining"
 _DURATION: Final = re.compile(r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
-# Larger numbers are no waits but moments, in seconds or milliseconds since 1970.
-_MOMENTS: Final = 1e9
-_MILLISECONDS: Final = 1e11
+# A number may be a moment, in seconds or milliseconds since 1970, if that is no more than so many seconds ago
+# or ahead. Any other is a wait, however long: nobody is to be asked at once because of a moment in 2001.
+_AGO: Final = 86400.0
+_AHEAD: Final = 31 * 86400.0
 
 
 def retry_after(headers: Sequence[Header]) -> float | None:
@@ -55,10 +56,11 @@ def _seconds(text: str) -> float | None:
     number = _number(text)
     if number is None:
         return _duration(text)
-    if number < _MOMENTS:
-        return number
-    moment = number / 1000 if number >= _MILLISECONDS else number
-    return max(0.0, moment - time.time())
+    now = time.time()
+    for moment in (number, number / 1000):
+        if now - _AGO < moment < now + _AHEAD:
+            return max(0.0, moment - now)
+    return number
 
 
 def _duration(text: str) -> float | None:

@@ -175,7 +175,11 @@ WAITS = {
         headers(**{"x-ratelimit-remaining-requests-day": "0", "x-ratelimit-reset-requests-day": "33011.25"}),
         33011.25,
     ),
-    "a moment that is over": (headers(x_ratelimit_remaining="0", x_ratelimit_reset="1741305600000"), 0.0),
+    "a moment that is over": (
+        headers(x_ratelimit_remaining="0", x_ratelimit_reset=f"{(time.time() - 60) * 1000:.0f}"),
+        0.0,
+    ),
+    "a number that would be a moment long ago": (headers(retry_after="1000000000"), 1e9),
     "a limit of which something remains": (
         headers(x_ratelimit_remaining_tokens="9", x_ratelimit_reset_tokens="7.5s"),
         None,
@@ -199,6 +203,14 @@ def test_a_date_becomes_a_wait() -> None:
     wait = parse_error(503, b"", headers(retry_after=date)).retry_after
     assert wait is not None
     assert 90 < wait <= 100
+
+
+@pytest.mark.parametrize("unit", [1, 1000], ids=["seconds", "milliseconds"])
+def test_a_moment_becomes_a_wait(unit: int) -> None:
+    """Which is told as a number of seconds or milliseconds since 1970."""
+    wait = parse_error(429, b"", headers(retry_after=f"{(time.time() + 100) * unit:.0f}")).retry_after
+    assert wait is not None
+    assert 90 < wait <= 101
 
 
 def test_rate_limits_are_kept() -> None:
