@@ -26,7 +26,6 @@ CANDIDATES = st.lists(
         features=st.none() | st.just(frozenset[str]()) | st.just(frozenset({"reasoning"})),
         tags=st.sampled_from([frozenset[str](), frozenset({"eu"})]),
     ),
-    unique_by=str,
     min_size=1,
     max_size=5,
 ).map(lambda each: tuple(sorted(each, key=lambda candidate: candidate.priority)))
@@ -59,6 +58,7 @@ def test_the_turns_that_are_told_are_those_that_are_taken(
     headers = [Header(name="x-portico-route", value=b"eu")] if tagged else []
     told = explain(pools, "m", asked, headers)
     turns = {str(row.candidate): row.turn for row in told.rows if row.turn is not None}
+    assert len(turns) == sum(row.turn is not None for row in told.rows)
     if told.refusal is not None:
         assert not turns
         with pytest.raises(GatewayError) as raised:
@@ -86,4 +86,15 @@ def test_the_shares_of_a_turn_are_a_whole() -> None:
         (1, 0.9, "by weight"),
         (1, 0.1, "by weight"),
         (None, 0.0, "takes no reasoning"),
+    ]
+
+
+def test_who_stands_there_twice_is_told_once_with_both_shares() -> None:
+    """As it is asked once."""
+    one, other = members([45, 10])
+    rows = explain([Pool((one, other, one), Policy(balance=WEIGHTED))], "m", params(), []).rows
+    assert [(str(row.candidate), row.turn, round(row.share, 2), row.why) for row in rows] == [
+        (str(one), 1, 0.9, "by weight"),
+        (str(other), 1, 0.1, "by weight"),
+        (str(one), None, 0.0, "is tried already"),
     ]

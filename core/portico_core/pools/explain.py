@@ -10,7 +10,6 @@ from portico.errors import GatewayError
 from portico.v1.headers_pb2 import Header
 from portico_core.policy import LEAST, ORDER, WEIGHTED, Policy
 from portico_core.pools.affinity import ranked
-from portico_core.pools.balance import shares
 from portico_core.pools.choice import key_of, tags_of
 from portico_core.pools.fit import lacks, refusal
 from portico_core.pools.needs import needs
@@ -56,30 +55,44 @@ def explain(pools: Sequence[Pool], model: str, params: Message, headers: Sequenc
     for pool in pools:
         able: list[Candidate] = []
         for each in pool.candidates:
-            why = lacks(each, needed, tags) or _twice(each, kept)
+            why = lacks(each, needed, tags)
             if why:
                 left_out.append(Row(each, why))
             else:
                 able.append(each)
-        before = kept[-1].turn or 0 if kept else 0
-        kept += _rows(able, pool.policy, key_of(pool.policy, params, headers), before)
+        for row in _rows(able, pool.policy, key_of(pool.policy, params, headers), kept):
+            (left_out if row.turn is None else kept).append(row)
     every = [each for pool in pools for each in pool.candidates]
     refused = None if kept else refusal(model, every, needed, tags)
     return Explanation(needed, tags, [*kept, *left_out], refused)
 
 
-def _rows(candidates: Sequence[Candidate], policy: Policy, key: str, before: int) -> Iterator[Row]:
-    """Yield the rows of one pool; ``before``: the last turn of the pool before it."""
-    turn = before
+def _rows(candidates: Sequence[Candidate], policy: Policy, key: str, before: Sequence[Row]) -> Iterator[Row]:
+    """Yield the rows of one pool; ``before``: those that are tried before it. Nobody is tried twice."""
+    turn = before[-1].turn or 0 if before else 0
+    tried = {str(row.candidate) for row in before}
     for group in groups(candidates, policy):
-        if key and len(group) > 1:
-            for each in ranked(group, key):
-                turn += 1
+        by_key = bool(key) and len(group) > 1
+        fresh: list[Candidate] = []
+        # One that stands there twice is asked once, as often as both together.
+        weights: dict[str, float] = {}
+        for each in ranked(group, key) if by_key else group:
+            name = str(each)
+            if name in tried or name in weights:
+                yield Row(each, "is tried already")
+            else:
+                fresh.append(each)
+            if name not in tried:
+                weights[name] = weights.get(name, 0) + each.weight
+        tried |= weights.keys()
+        for number, each in enumerate(fresh):
+            turn += by_key or number == 0
+            if by_key:
                 yield Row(each, "in the order of its key, while not too busy", turn, 1.0)
-            continue
-        turn += 1
-        for share, each in zip(shares(group) if len(group) > 1 else [1.0], group, strict=True):
-            yield Row(each, _why(policy, each, len(group)), turn, share)
+            else:
+                alone = len(fresh) == 1
+                share = 1.0 if alone else weights[str(each)] / sum(weights.values())
+                yield Row(each, _why(policy, each, len(fresh)), turn, share)
 
 
 def _why(policy: Policy, candidate: Candidate, of: int) -> str:
@@ -88,8 +101,3 @@ def _why(policy: Policy, candidate: Candidate, of: int) -> str:
     return (
         f"alone of priority {candidate.priority}" if candidate.weight else "behind the others, without weight"
     )
-
-
-def _twice(candidate: Candidate, kept: Sequence[Row]) -> str:
-    tried = any(str(row.candidate) == str(candidate) for row in kept)
-    return "is tried already" if tried else ""
