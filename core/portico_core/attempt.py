@@ -14,12 +14,12 @@ from portico.v1.receipt_pb2 import Served
 from portico.v1.usage_pb2 import Usage
 from portico_core.backends import Backend
 from portico_core.call import Call, Spent
-from portico_core.state_store import Gate
 from portico_core.policy import DROP
 from portico_core.resilience.breaker import Ticket, verdict
 from portico_core.resilience.symptoms import Symptom, symptom
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
+from portico_core.state_store import Gate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog
 
@@ -215,8 +215,9 @@ class Attempt:
             yield End(deadline, deadline_exceeded)
         if not self._streamed:
             yield End(self.call.started + timeouts.total, _took("the answer", timeouts.total))
-        elif timeouts.first_content is not None:
-            limit = timeouts.first_content
+        else:
+            # Comments keep a stream from being silent, for ever if need be.
+            limit = timeouts.total if timeouts.first_content is None else timeouts.first_content
             self._first_content = End(self._started + limit, _took("its first content", limit))
             yield self._first_content
 
