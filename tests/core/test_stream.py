@@ -104,6 +104,12 @@ STREAM = {
         {"a": [[role(), FOREVER]], "b": [WHOLE]},
         Timeouts(first_content=0.05),
     ),
+    "the first content has as long as a whole answer, where nothing else is configured": Case(
+        ask_stream(),
+        streamed(B, [("a", "UPSTREAM"), ("b", "")], [3, 1, 2]),
+        {"a": [[role(), FOREVER]], "b": [WHOLE]},
+        Timeouts(total=0.05),
+    ),
     "nothing takes over after the first content": Case(
         ask_stream(),
         broke_off(502, "upstream_error", [("a", "UPSTREAM")], "Hello"),

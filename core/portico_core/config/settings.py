@@ -34,7 +34,7 @@ class Timeouts:
     silence: Duration = 30.0
     #: For an unstreamed call in all, whichever backends it tries.
     total: Duration = 600.0
-    #: From the start of a streamed attempt to its first content. None: no limit.
+    #: From the start of a streamed attempt to its first content. None: as for an unstreamed call.
     first_content: Duration | None = None
 
 
