@@ -5,7 +5,7 @@ that was killed had counted since it was last asked is lost with it.
 """
 
 import asyncio
-import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -29,8 +29,8 @@ _SHORT_PATIENCE: Final = 0.4
 
 
 def own(folder: Path) -> Path:
-    """Return where this process, a worker, tells of itself."""
-    return folder / f"worker-{os.getpid()}.sock"
+    """Return where a worker may tell of itself: never where one did before, as process ids come again."""
+    return folder / f"worker-{secrets.token_hex(4)}.sock"
 
 
 def of_all(folder: Path) -> Path:

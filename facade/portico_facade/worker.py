@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +35,12 @@ async def work(source: Path | None, where: Where, folder: Path, *, ready: Callab
         if os.getppid() == supervisor:
             os.kill(supervisor, signal.SIGHUP)
 
-    async def told() -> CollectorRegistry:
-        return merged([(await ask(of_all(folder), FACADE)).decode()])
-
+    path = own(folder)
     settings, config = load(source)
     reloads = Reloads(source, lambda: load(source)[1], spread)
     texts: dict[str, Callable[[], Awaitable[bytes]]] = {}
     with stop_signals() as (stop, hurry):
-        async with shared_state(state_of_all(folder)) as store, telling(own(folder), texts):
+        async with shared_state(state_of_all(folder)) as store, telling(path, texts):
 
             def make(config: Config) -> RoutingGateway:
                 return Worker(config, store, folder)
@@ -49,13 +48,21 @@ async def work(source: Path | None, where: Where, folder: Path, *, ready: Callab
             async with whole(
                 settings, config, where, drain=settings.drain, hurry=hurry, reloads=reloads, make=make
             ) as running:
-                running.facade.told = told
+                running.facade.told = partial(_told, folder, running.facade.metrics.told)
                 texts[STATUS] = status_of(running.core)
                 texts[FACADE] = text_of(running.facade.metrics.told)
                 texts[CORE] = text_of(running.core.metrics.told)
                 ready(running.http)
                 await stop.wait()
-            leave_behind(own(folder), {name: await texts[name]() for name in (FACADE, CORE)})
+            leave_behind(path, {name: await texts[name]() for name in (FACADE, CORE)})
+
+
+async def _told(folder: Path, own: Callable[[], Awaitable[CollectorRegistry]]) -> CollectorRegistry:
+    """Return the facade's metrics: of all workers, or of this one where there is no supervisor any more."""
+    try:
+        return merged([(await ask(of_all(folder), FACADE)).decode()])
+    except OSError:
+        return await own()
 
 
 class Worker(RoutingGateway):
