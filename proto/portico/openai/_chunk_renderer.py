@@ -19,6 +19,8 @@ _USUAL: Final[Usual] = {
 _SHAPES: Final = Shapes(lenient=True, usual=_USUAL, otherwise={"top_logprobs": write_top})
 _CHUNK: Final = _SHAPES[ChatChunk.DESCRIPTOR]
 
+#: Characters that are compared with one message, which keeps the memory of all that were ever set in it.
+_KEPT: Final = 64 * 1024
 _AFTER_TEXT: Final = b'},"logprobs":null,"finish_reason":null}]'
 
 
@@ -89,13 +91,18 @@ class _Plain:
     def __init__(self, start: bytes, index: int, end: bytes) -> None:
         self._start = start + b'"choices":[{"index":%d,"delta":{"content":' % index
         self._end = end
-        self._chunk = ChatChunk(choices=[ChunkChoice(index=index)])
-        self._delta = self._chunk.choices[0].delta
+        self._index = index
+        self._room = -1
 
     def event(self, chunk: ChatChunk, text: str) -> bytes:
         """Return the event of a chunk that has nothing but ``text`` and padding; empty for any other."""
-        self._delta.content = text
         padding = chunk.obfuscation
+        self._room -= len(text) + len(padding)
+        if self._room < 0:
+            self._room = _KEPT
+            self._chunk = ChatChunk(choices=[ChunkChoice(index=self._index)])
+            self._delta = self._chunk.choices[0].delta
+        self._delta.content = text
         if padding:
             self._chunk.obfuscation = padding
         else:

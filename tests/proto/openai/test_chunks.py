@@ -1,6 +1,7 @@
 """The chunks of a stream: what becomes of them, literally."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico.v1.message_pb2 import Annotation, UrlCitation
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico.v1.usage_pb2 import Usage
+from tests.bench.meters import rss_bytes
 
 HEAD = '{"id":"c","object":"chat.completion.chunk","created":1700000000,"model":"m"'
 HEADER = ChunkHeader(id="c", object="chat.completion.chunk", created=1700000000, model="m")
@@ -341,3 +343,15 @@ def test_a_provider_s_own_class_of_service_stands_beside_openai_s() -> None:
     """SDKs know OpenAI's names alone."""
     told = json.loads(rendered(ChatChunk(), header=ChunkHeader(id="c", service_tier="on_demand"))[0])
     assert (told["service_tier"], told["native_service_tier"]) == ("default", "on_demand")
+
+
+def test_the_texts_of_a_long_stream_do_not_stay_in_memory() -> None:
+    """protobuf gives back what was set in a message only with the message itself."""
+    renderer = ChunkRenderer(include_usage=False)
+    delta = Delta(content="x" * 20_000)
+    response = StreamResponse(chunks=[ChatChunk(choices=[ChunkChoice(delta=delta)])])
+    renderer.render(response)
+    before = rss_bytes([os.getpid()])
+    for _ in range(2_000):
+        renderer.render(response)
+    assert rss_bytes([os.getpid()]) - before < 10_000_000
