@@ -7,6 +7,7 @@ from msgspec.json import encode
 
 from portico.adapter import Upstream
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico_adapters._advice import NAMES, forget_who, leave_out, says_who
 from portico_adapters._flavours.conversation import retell
 from portico_adapters._flavours.prefix import ask_to_continue
 from portico_adapters._flavours.row import PLAIN, Flavour
@@ -39,10 +40,23 @@ def _leave_out(flavour: Flavour, call: Upstream[P], params: P) -> None:
         if idle is not None:
             # A value that asks for nothing goes without a word.
             if value not in idle:
-                call.unsupported(field.name, field.name)
+                name = field.name.removesuffix("_json")
+                call.unsupported(name, name)
             params.ClearField(field.name)
         elif field.name in flavour.unsent:
+            leave_out(call, field.name)
             params.ClearField(field.name)
+    if isinstance(params, ChatCompletionParams):
+        _leave_out_of_chats(flavour, call, params)
+
+
+def _leave_out_of_chats(flavour: Flavour, call: Upstream[P], params: ChatCompletionParams) -> None:
+    if not flavour.takes_schemas and params.response_format.type == "json_schema":
+        call.unsupported("a response_format with a schema", "response_format")
+        params.ClearField("response_format")
+    if not flavour.takes_names and says_who(params):
+        leave_out(call, NAMES)
+        forget_who(params)
 
 
 def _rename(flavour: Flavour, params: Any) -> None:

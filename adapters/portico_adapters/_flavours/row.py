@@ -32,8 +32,13 @@ class Flavour:
     renamed: Mapping[str, str] = field(default_factory=dict)
     #: Parameters that the provider cannot honour -> their values that ask for nothing.
     refused: Mapping[str, Container[object]] = field(default_factory=dict)
-    #: Parameters that the provider refuses and that change nothing in its answer: they are left out.
+    #: Parameters that the provider has no place for and that change nothing in its answer, such as a user's
+    #: name, labels, and hints for caches: applications send them by habit. They are left out, and named.
     unsent: Sequence[str] = ()
+    #: Takes the names of who speaks.
+    takes_names: bool = True
+    #: Takes a response_format with a schema.
+    takes_schemas: bool = True
     #: OpenAI's role -> the provider's.
     roles: Mapping[str, str] = field(default_factory=dict)
     #: OpenAI's tool_choice, where it is a word -> the provider's.

@@ -1,7 +1,8 @@
 """The providers, by name.
 
-Facts: the official SDKs of Mistral, Groq and Cerebras and the recorded exchanges of all (docs/providers.md);
-the other rows are what the providers' references were known to say in November 2026.
+Facts: the official SDKs of Mistral, Groq and Cerebras, Groq's page "OpenAI compatibility", DeepSeek's
+reference (its formats are text and json_object) and the recorded exchanges of all (docs/providers.md); the
+other rows are what the providers' references were known to say in November 2026.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ _NO_DEVELOPER: Final = {"developer": "system"}
 _ONE_ANSWER: Final = {"n": (1,)}
 _NO_AUDIO: Final = {"audio": (), "modalities": (["text"],)}
 _NO_FUNCTIONS: Final = {"functions": (), "function_call": ()}
+# To keep an answer is what a caller may count on; that it is not kept is no wish of anybody's.
+_NO_STORE: Final = {"store": (False,)}
+_NO_MODERATION: Final = {"moderation_json": ()}
 
 FLAVOURS: Final[Mapping[str, Flavour]] = {
     "openai": Flavour(url="https://api.openai.com/v1", hosts=("api.openai.com",)),
@@ -31,8 +35,15 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
     "cerebras": Flavour(
         url="https://api.cerebras.ai/v1",
         hosts=("cerebras.ai",),
-        refused={**_NO_AUDIO, **_NO_FUNCTIONS, "verbosity": ("medium",), "web_search_options": ()},
-        unsent=("metadata", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "store"),
+        refused={
+            **_NO_AUDIO,
+            **_NO_FUNCTIONS,
+            **_NO_STORE,
+            **_NO_MODERATION,
+            "verbosity": ("medium",),
+            "web_search_options": (),
+        },
+        unsent=("metadata", "prompt_cache_options", "prompt_cache_retention", "safety_identifier"),
         thoughts=Thoughts.REASONING,
     ),
     "deepseek": Flavour(
@@ -41,6 +52,7 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         renamed=_ONE_LIMIT,
         refused={**_ONE_ANSWER, "logit_bias": ()},
         roles=_NO_DEVELOPER,
+        takes_schemas=False,
         thoughts=Thoughts.WITH_TOOLS,
     ),
     # docs.fireworks.ai, "Create Chat Completion": max_tokens.
@@ -56,6 +68,8 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         refused={
             **_NO_AUDIO,
             **_ONE_ANSWER,
+            **_NO_STORE,
+            **_NO_MODERATION,
             "logit_bias": (),
             "logprobs": (False,),
             "top_logprobs": (0,),
@@ -63,7 +77,14 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
             "verbosity": ("medium",),
             "web_search_options": (),
         },
-        unsent=("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier"),
+        unsent=(
+            "metadata",
+            "prompt_cache_key",
+            "prompt_cache_options",
+            "prompt_cache_retention",
+            "safety_identifier",
+        ),
+        takes_names=False,
         thoughts=Thoughts.REASONING,
     ),
     "huggingface": Flavour(
@@ -80,6 +101,8 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
         refused={
             **_NO_AUDIO,
             **_NO_FUNCTIONS,
+            **_NO_STORE,
+            **_NO_MODERATION,
             "logit_bias": (),
             "verbosity": ("medium",),
             "web_search_options": (),
@@ -88,7 +111,6 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
             "prompt_cache_options",
             "prompt_cache_retention",
             "safety_identifier",
-            "store",
             "user",
         ),
         roles=_NO_DEVELOPER,

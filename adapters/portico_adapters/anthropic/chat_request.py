@@ -8,6 +8,7 @@ from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.errors import invalid_request
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import fragment, members
 from portico_adapters.anthropic.abilities import abilities_of
 from portico_adapters.anthropic.messages import conversation_of
@@ -16,8 +17,8 @@ from portico_adapters.anthropic.reasoning import sampling_for, thinking_for
 from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.anthropic.tools import tools_of, unforced
 
-# A member that the API cannot honour -> its values that ask for nothing. What tells the backend nothing that
-# changes the answer (metadata, prompt_cache_…) is not in the table, and not sent either.
+# A member that the API cannot honour -> its values that ask for nothing. Advice (metadata, prompt_cache_…) is
+# not in the table: it is left out and named.
 _REFUSED: Final[Mapping[str, Container[object]]] = {
     "n": (1,),
     "seed": (),
@@ -49,6 +50,7 @@ def chat_body(call: UpstreamCall, settings: AnthropicSettings, *, stream: bool) 
     from OpenAI's; ``output_config`` is put together from both.
     """
     _refuse(call)
+    leave_out_advice(call, heeded=("user", "safety_identifier"))
     abilities = abilities_of(call.model)
     system, turns = conversation_of(call)
     max_tokens = _max_tokens(call) or settings.max_tokens or abilities.max_tokens

@@ -9,13 +9,15 @@ from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico_adapters._advice import leave_out, leave_out_advice
 from portico_adapters._json import fragment, members
 from portico_adapters.bedrock.effort import Effort, effort_of
 from portico_adapters.bedrock.messages import Conversation
+from portico_adapters.bedrock.own_members import OF_THE_MODEL, placed
 from portico_adapters.bedrock.tools import tool_config
 
-# A member that Converse cannot honour -> its values that ask for nothing. What tells the backend nothing that
-# changes the answer (user, prompt_cache_…) is not in the table, and not sent either.
+# A member that Converse cannot honour -> its values that ask for nothing. Advice (user, prompt_cache_…) is
+# not in the table: it is left out and named.
 _REFUSED: Final[Mapping[str, Container[object]]] = {
     "n": (1,),
     "seed": (),
@@ -56,6 +58,7 @@ def chat_body(call: UpstreamCall) -> bytes:
     """
     params = call.params
     _refuse(call)
+    leave_out_advice(call, heeded=("metadata",))
     conversation = Conversation(call)
     effort = effort_of(call, conversation.turns)
     tools = tool_config(call, conversation.called)
@@ -67,13 +70,13 @@ def chat_body(call: UpstreamCall) -> bytes:
         "inferenceConfig": _inference(params, effort),
         "toolConfig": tools,
         "outputConfig": {**_format(call), **effort.output},
-        "additionalModelRequestFields": dict(effort.fields),
+        OF_THE_MODEL: dict(effort.fields),
         "serviceTier": _tier(call),
-        "requestMetadata": _labels(params),
+        "requestMetadata": _labels(call),
     }
     made = {name: value for name, value in wishes.items() if value}
     extra: dict[str, object] = {}
-    for name, raw in members(params.extra_json, "extra_json").items():
+    for name, raw in placed(params.extra_json, call.model).items():
         extra[name] = _both(made[name], raw, name) if name in made else raw
     fixed: dict[str, object] = {"messages": conversation.turns}
     if conversation.system:
@@ -130,11 +133,14 @@ def _tier(call: UpstreamCall) -> dict[str, object]:
     return {}
 
 
-def _labels(params: ChatCompletionParams) -> dict[str, object]:
+def _labels(call: UpstreamCall) -> dict[str, object]:
     """Return what AWS takes of the caller's labels: they stand in its logs and change no answer."""
     fitting = [
         (key, value)
-        for key, value in sorted(params.metadata.items())
+        for key, value in sorted(call.params.metadata.items())
         if _KEY.fullmatch(key) and _VALUE.fullmatch(value)
     ]
-    return dict(fitting[:_MOST_LABELS])
+    labels: dict[str, object] = dict(fitting[:_MOST_LABELS])
+    if len(labels) < len(call.params.metadata):
+        leave_out(call, "metadata")
+    return labels

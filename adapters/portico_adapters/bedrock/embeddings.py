@@ -13,6 +13,7 @@ from portico.errors import invalid_request, unsupported, upstream_failed
 from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList, EmbeddingParams
 from portico.v1.headers_pb2 import Header
 from portico.v1.usage_pb2 import Usage
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import members
 from portico_adapters.bedrock.answers import Count, read
 
@@ -98,6 +99,7 @@ _FAMILIES: Final[Mapping[re.Pattern[str], _Family]] = {
 
 def embed_bodies(call: EmbeddingCall) -> list[bytes]:
     """Return the bodies of the requests that it takes; raise 400 for what the model cannot embed."""
+    leave_out_advice(call)
     params, family = call.params, _family(call)
     texts = _texts(params, call.backend)
     size = family.most or len(texts)

@@ -7,12 +7,13 @@ from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ResponseFormat
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import fragment, members
 from portico_adapters.cohere.messages import messages_of
 from portico_adapters.cohere.tools import tools_of
 
-# A member that the API cannot honour -> its values that ask for nothing. What tells the backend nothing
-# that changes the answer (user, metadata, prompt_cache_…) is not here, and not sent either.
+# A member that the API cannot honour -> its values that ask for nothing. Advice (user, metadata,
+# prompt_cache_…) is not here: it is left out and named.
 _REFUSED: Final[Mapping[str, Container[object]]] = {
     "n": (1,),
     "logit_bias": (),
@@ -58,6 +59,7 @@ def chat_body(call: UpstreamCall, *, stream: bool) -> bytes:
     """
     params = call.params
     _refuse(call)
+    leave_out_advice(call)
     given = {field.name: value for field, value in params.ListFields()}
     wishes: dict[str, object] = {theirs: given[ours] for ours, theirs in _RENAMED if ours in given}
     if params.stop:

@@ -9,6 +9,7 @@ from portico.adapter import EmbeddingCall
 from portico.errors import invalid_request, unsupported, upstream_failed
 from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
 from portico.v1.usage_pb2 import Usage
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import members
 from portico_adapters.cohere.answers import read
 from portico_adapters.cohere.settings import CohereSettings
@@ -36,6 +37,7 @@ _EMBEDDED: Final = Decoder(_Embedded)
 
 def embed_body(call: EmbeddingCall, settings: CohereSettings) -> bytes:
     """Return the body; raise 400, naming the member, for what the API cannot do."""
+    leave_out_advice(call)
     params = call.params
     wishes: dict[str, object] = {"input_type": settings.input_type}
     if params.HasField("dimensions"):

@@ -8,13 +8,14 @@ from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import fragment, members
 from portico_adapters.gemini.messages import conversation_of
 from portico_adapters.gemini.thinking import budgeted, thinking_of
 from portico_adapters.gemini.tools import choice_of, tools_of
 
-# A member that Gemini has no equal of -> its values that ask for nothing. What tells the backend nothing
-# that changes the answer (user, metadata, prompt_cache_…) is not in the table, and not sent either.
+# A member that Gemini has no equal of -> its values that ask for nothing. Advice (user, metadata,
+# prompt_cache_…) is not in the table: it is left out and named.
 _REFUSED: Final[Mapping[str, Container[object]]] = {
     "logit_bias": (),
     "store": (False,),
@@ -48,6 +49,7 @@ def chat_body(call: UpstreamCall) -> bytes:
         if idle is not None and value not in idle:
             name = found.name.removesuffix("_json")
             call.unsupported(name, name)
+    leave_out_advice(call)
     said = conversation_of(params.messages, call.backend, dummy=not budgeted(call.model))
     fixed: dict[str, object] = {"contents": said.contents}
     if said.system:

@@ -9,6 +9,7 @@ from portico.adapter import EmbeddingCall
 from portico.errors import invalid_request, unsupported, upstream_failed
 from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
 from portico.v1.usage_pb2 import Usage
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import members
 from portico_adapters.gemini.answers import read
 from portico_adapters.gemini.usage import Counted
@@ -28,6 +29,7 @@ _EMBEDDED: Final = Decoder(_Embedded)
 
 def embed_body(call: EmbeddingCall, resource: str) -> bytes:
     """Return the body; raise 400 for what Gemini cannot do. ``resource``: the model as the API names it."""
+    leave_out_advice(call)
     params = call.params
     wishes: dict[str, object] = {}
     if params.HasField("dimensions"):

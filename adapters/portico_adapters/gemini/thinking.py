@@ -12,6 +12,9 @@ from portico.adapter import UpstreamCall
 
 _BUDGETED: Final = re.compile(r"gemini-([12]\b|robotics-er-1\.5|(pro|flash|flash-lite)\b(?!-latest))")
 
+# It thinks at least 128 tokens long, and refuses a budget of 0 ("Gemini thinking").
+_ALWAYS: Final = re.compile(r"gemini-2\.5-pro")
+
 _BUDGET: Final[Mapping[str, int]] = {
     "none": 0,
     "minimal": 1024,
@@ -36,7 +39,7 @@ def thinking_of(call: UpstreamCall) -> dict[str, object]:
         return {}
     effort = call.params.reasoning_effort
     if budgeted(call.model):
-        if effort in _BUDGET:
+        if effort in _BUDGET and (_BUDGET[effort] or not _ALWAYS.search(call.model.lower())):
             return {
                 "thinkingBudget": _BUDGET[effort],
                 **({"includeThoughts": True} if _BUDGET[effort] else {}),

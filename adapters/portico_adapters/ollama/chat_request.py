@@ -6,13 +6,13 @@ from typing import Final
 from portico.adapter import UpstreamCall
 from portico.errors import unsupported
 from portico.v1.tools_pb2 import Tool
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import fragment, members
 from portico_adapters.ollama.messages import messages_of
 from portico_adapters.ollama.requests import Refused, refuse, rendered, sampling
 from portico_adapters.ollama.settings import OllamaSettings
 
-# What tells the backend nothing that changes the answer (user, metadata, prompt_cache_…) is not in the
-# table, and not sent either.
+# Advice (user, metadata, prompt_cache_…) is not in the table: it is left out and named.
 _REFUSED: Final[Refused] = {
     "n": (1,),
     "logit_bias": (),
@@ -41,6 +41,7 @@ def chat_body(call: UpstreamCall, settings: OllamaSettings, *, stream: bool) -> 
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
     params = call.params
     refuse(call, _REFUSED)
+    leave_out_advice(call)
     fixed = {"model": call.model, "messages": messages_of(params.messages, call.backend), "stream": stream}
     wishes: dict[str, object] = {}
     if tools := _tools(call):

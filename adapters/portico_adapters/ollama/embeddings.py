@@ -9,6 +9,7 @@ from portico.adapter import EmbeddingCall
 from portico.errors import invalid_request, unsupported, upstream_failed
 from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
 from portico.v1.usage_pb2 import Usage
+from portico_adapters._advice import leave_out_advice
 from portico_adapters.ollama.answers import Count, read
 from portico_adapters.ollama.requests import rendered
 from portico_adapters.ollama.settings import OllamaSettings
@@ -24,6 +25,7 @@ _EMBEDDED: Final = Decoder(_Embedded)
 
 def embed_body(call: EmbeddingCall, settings: OllamaSettings) -> bytes:
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
+    leave_out_advice(call)
     params = call.params
     fixed = {"model": call.model, "input": _texts(call)}
     wishes = {"dimensions": params.dimensions} if params.HasField("dimensions") else {}

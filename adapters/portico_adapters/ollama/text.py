@@ -16,6 +16,7 @@ from portico.v1.completions_pb2 import (
     TopLogprobs,
 )
 from portico.v1.gateway_pb2 import StreamCompleteResponse
+from portico_adapters._advice import leave_out_advice
 from portico_adapters.ollama.answers import Generated, Logprob, read
 from portico_adapters.ollama.requests import Refused, refuse, rendered, sampling
 from portico_adapters.ollama.settings import OllamaSettings
@@ -35,6 +36,7 @@ def text_body(call: CompletionCall, settings: OllamaSettings, *, stream: bool) -
     """Return the body; raise 400, naming the member, for what Ollama cannot do."""
     params = call.params
     refuse(call, _REFUSED)
+    leave_out_advice(call)
     fixed = {"model": call.model, "prompt": _prompt(call), "stream": stream}
     # Continue the prompt itself: without `raw` it would be a user's message in the model's template,
     # and a thinking model would think about it. To fill in the middle is the template's affair.

@@ -7,6 +7,7 @@ from msgspec.json import Decoder, encode
 
 from portico.adapter import EmbeddingCall
 from portico.v1.embeddings_pb2 import EmbeddingList
+from portico_adapters._advice import leave_out_advice
 from portico_adapters._json import members
 from portico_adapters.gemini.answers import read
 from portico_adapters.gemini.embeddings import listed, texts_of
@@ -38,6 +39,7 @@ _OF_TEXTS: Final = ("task_type", "title")
 
 def embed_body(call: EmbeddingCall) -> bytes:
     """Return the body; raise 400 for what Vertex cannot do."""
+    leave_out_advice(call)
     params = call.params
     extra = members(params.extra_json, "extra_json")
     of_texts = {name: extra.pop(name) for name in _OF_TEXTS if name in extra}

@@ -215,6 +215,36 @@ BUDGET = "anthropic.claude-opus-4-20250514-v1:0"
 
 
 @pytest.mark.parametrize(
+    ("model", "asked", "fields"),
+    [
+        (
+            MODEL,
+            {"top_k": 4, "thinking": {"type": "disabled"}},
+            {"top_k": 4, "thinking": {"type": "disabled"}},
+        ),
+        (MODEL, {"top_k": 4, "additionalModelRequestFields": {"top_k": 5}}, {"top_k": 5}),
+        ("us.amazon.nova-lite-v1:0", {"top_k": 4}, {"inferenceConfig": {"topK": 4}}),
+    ],
+)
+def test_a_models_own_members_go_to_the_model(
+    model: str, asked: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    """Converse refuses them beside its own, which stay where they are."""
+    call = dataclasses.replace(chat_call(performanceConfig={"latency": "optimized"}, **asked), model=model)
+    body = json.loads(chat_body(call))
+    assert body["additionalModelRequestFields"] == fields
+    assert body["performanceConfig"] == {"latency": "optimized"}
+    assert not asked.keys() - {"additionalModelRequestFields"} & body.keys()
+
+
+def test_labels_that_aws_refuses_are_left_out_and_named() -> None:
+    """The others go."""
+    call = chat_call(metadata={"team": "a", "bad|key": "b"})
+    assert json.loads(chat_body(call))["requestMetadata"] == {"team": "a"}
+    assert call.dropped == ["metadata"]
+
+
+@pytest.mark.parametrize(
     ("effort", "limit", "budget"),
     [("low", None, 4096), ("high", 20000, 10000), ("medium", 1500, 1024), ("max", None, 16000)],
 )

@@ -66,7 +66,7 @@ def thought(*thoughts: tuple[str, str | None]) -> dict[str, Any]:
 SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "mistral",
-        {"seed": 7, "max_completion_tokens": 5, "user": "u", "store": True, "tool_choice": "required"},
+        {"seed": 7, "max_completion_tokens": 5, "store": False, "tool_choice": "required"},
         {"messages": [USER], "random_seed": 7, "max_tokens": 5, "tool_choice": "any"},
     ),
     (
@@ -130,13 +130,14 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "groq",
-        {"messages": HISTORY, "n": 1, "logprobs": False, "prompt_cache_key": "k"},
+        {"messages": HISTORY, "n": 1, "logprobs": False, "user": "u"},
         {
             "messages": [
                 USER,
                 {"role": "assistant", "content": "Oslo.", "reasoning": "Norway."},
                 *HISTORY[2:],
             ],
+            "user": "u",
         },
     ),
     (
@@ -204,6 +205,9 @@ REFUSED = [
     ("cerebras", {"functions": [{"name": "now"}]}),
     ("deepseek", {"n": 3}),
     ("perplexity", {"logit_bias": {"1": 2}}),
+    *((provider, {"store": True}) for provider in ("mistral", "groq", "cerebras")),
+    *((provider, {"moderation": {"model": "m"}}) for provider in ("mistral", "groq", "cerebras")),
+    ("deepseek", {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}}),
 ]
 
 
@@ -218,6 +222,41 @@ def test_what_a_provider_cannot_do_is_refused_or_dropped(provider: str, asked: d
     dropping = call_for(drop=True, **asked)
     assert sent_to(provider, dropping) == {"messages": [USER]}
     assert dropping.dropped == [name]
+
+
+# Provider and what it has no place for: advice, which changes nothing in an answer.
+UNSENT = [
+    ("mistral", {"user": "u"}, "user"),
+    ("mistral", {"safety_identifier": "u"}, "safety_identifier"),
+    ("groq", {"metadata": {"a": "b"}}, "metadata"),
+    ("groq", {"prompt_cache_key": "k"}, "prompt_cache_key"),
+    ("cerebras", {"metadata": {"a": "b"}}, "metadata"),
+    ("groq", {"messages": [{**USER, "name": "Ann"}]}, "messages[].name"),
+]
+
+
+@pytest.mark.parametrize(("provider", "asked", "name"), UNSENT)
+def test_advice_is_left_out_and_named(provider: str, asked: dict[str, Any], name: str) -> None:
+    """Nobody has to allow that: applications send it by habit. The caller's own stays as it was."""
+    call = call_for(**asked)
+    before = call.params.SerializeToString(deterministic=True)
+    assert sent_to(provider, call) == {"messages": [USER]}
+    assert call.dropped == [name]
+    assert call.params.SerializeToString(deterministic=True) == before
+
+
+def test_a_function_keeps_its_name() -> None:
+    """It says whose result it is, not who speaks."""
+    result = {"role": "tool", "tool_call_id": "call_1", "name": "now", "content": "12"}
+    call = call_for(messages=[USER, result])
+    assert sent_to("groq", call) == {"messages": [USER, result]}
+    assert not call.dropped
+
+
+def test_deepseek_takes_json_without_a_schema() -> None:
+    """That it knows."""
+    asked: dict[str, Any] = {"response_format": {"type": "json_object"}}
+    assert sent_to("deepseek", call_for(**asked)) == {"messages": [USER], **asked}
 
 
 def test_what_asks_for_nothing_is_not_refused() -> None:
