@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.gateway import LAYOUTS, Gateway, serve
+from tests.support.gateway import LAYOUTS, Gateway, core, facade, serve
 from tests.support.processes import portico
 
 ONE = "backends: {one: {dialect: dummy}}\nmodels: {m: one/echo-1}\n"
@@ -104,3 +104,14 @@ def test_the_command_has_every_process_reload(env: Mapping[str, str], tmp_path: 
         unnoticed(config, ONE.replace("one/", "two/") + keys)
         assert f"{config}:2: models.m: no backend is called two" in reload(1)
         assert served_by(gateway) == "two/echo-1"
+
+
+def test_a_facade_takes_no_harm_from_a_hangup(tmp_path: Path) -> None:
+    """It has nothing to read again; who signals all processes of a gateway means the core."""
+    config = tmp_path / "portico.yaml"
+    config.write_text(ONE)
+    with core("127.0.0.1:0", config) as behind, facade(behind.address, config) as front:
+        front.process.popen.send_signal(signal.SIGHUP)
+        with urlopen(f"http://{front.address}/readyz", timeout=20) as told:
+            assert told.status == 200
+        assert front.process.stop() == 0

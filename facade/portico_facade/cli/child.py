@@ -15,7 +15,7 @@ class Child:
     def __init__(self, arguments: Sequence[str], kept: Sequence[int], *, reloads: bool) -> None:
         """``kept``: file descriptors that the process has too.
 
-        ``reloads``: it reads its configuration again on SIGHUP; any other process would end.
+        ``reloads``: it reads its configuration again on SIGHUP.
         """
         self._arguments = arguments
         self._kept = kept

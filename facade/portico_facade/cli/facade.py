@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 
 from portico_facade.cli.common import UsageError, add_config, announce, checked_address, config_path, run
 
@@ -14,7 +15,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Run the HTTP facade: OpenAI's REST and SSE in front, a routing core behind. It holds no "
         "keys and no state; of the configuration it reads the section `http` alone. SIGTERM and SIGINT drain "
         "it: it listens no more (a new probe is refused, and /readyz is 503 on open connections), running "
-        "answers finish, and it exits with 0.",
+        "answers finish, and it exits with 0. SIGHUP changes nothing.",
     )
     add_config(parser)
     parser.add_argument(
@@ -33,6 +34,8 @@ def _run(options: argparse.Namespace) -> int:
     from portico_facade.config import ConfigError, load
     from portico_facade.server import serve
 
+    # Who has a whole gateway read its configuration again may signal all of its processes.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         settings = load(config_path(options), os.environ)
     except ConfigError as error:
