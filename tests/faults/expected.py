@@ -89,9 +89,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "begins_then_silence": _both("sends a role (unstreamed: half of its answer), then nothing", _SILENT),
     "slow_drip": _both("sends an answer in small pieces, each within the limit of silence", _ANSWER),
     "endless_drip": Fault(
-        "sends a blank now and then, without end",
+        "sends a blank (streamed: a comment) now and then, without end",
         Expected(Kind.ERROR, 504, "upstream_timeout", least=TOTAL),
-        None,
+        _fails(504, "upstream_timeout", least=TOTAL),
     ),
     "cut_before_content": _both("resets after a role (unstreamed: in the middle)", _FAILED),
     "cut_after_content": Fault("resets after content", None, _BROKEN),
