@@ -4,7 +4,7 @@ Every label takes its values from a set that no caller can make grow. The metric
 docs/operations.md.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Final
 
@@ -105,8 +105,13 @@ class Metrics:
             (queued, Backend.queued),
             (breakers, Backend.ailing),
         )
+        # All that have one of the labels whose values a reload may change.
+        self._labelled: Final[Sequence[Counter | Histogram]] = (
+            *(calls, errors, durations, first_content, tokens),
+            *(spent, unpriced, attempts, passed),
+        )
         self._backends: set[str] = set()
-        self.follow(models, backends)
+        self._models = models
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
         ProcessCollector(registry=own)
         # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
@@ -120,10 +125,19 @@ class Metrics:
         self._unpriced = cache(unpriced.labels)
         self._attempts = cache(attempts.labels)
         self._passed = cache(passed.labels)
+        self._found: Final = (
+            *(self._calls, self._errors, self._durations, self._first_content, self._tokens),
+            *(self._spent, self._unpriced, self._attempts, self._passed),
+        )
+        self.follow(models, backends)
 
     def follow(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
-        """Go on with the labels and the backends of another configuration."""
-        self._models = models
+        """Go on with the labels and the backends of another configuration.
+
+        What was counted of backends and models that neither it nor the one before it has is forgotten: what
+        the last calls of the one before came to is told until then.
+        """
+        before, self._models = self._models, models
         running = {backend.name: backend for backend in backends}
         for gone in self._backends - running.keys():
             for gauge, _ in self._of_backends:
@@ -131,7 +145,24 @@ class Metrics:
         for name, backend in running.items():
             for gauge, read in self._of_backends:
                 gauge.labels(name).set_function(partial(read, backend))
+        self._forget(
+            {
+                "backend": lambda name: not name or name in running or name in self._backends,
+                "model": lambda name: models.has(name) or before.has(name),
+            }
+        )
         self._backends = set(running)
+
+    def _forget(self, known: Mapping[str, Callable[[str], bool]]) -> None:
+        """Forget what was counted under values of labels that are not known. Nobody counts meanwhile."""
+        for metric in self._labelled:
+            samples = [sample for each in metric.collect() for sample in each.samples]
+            for label, is_known in known.items():
+                for value in {each.labels[label] for each in samples if label in each.labels}:
+                    if not is_known(value):
+                        metric.remove_by_labels({label: value})
+        for found in self._found:
+            found.cache_clear()
 
     async def told(self) -> CollectorRegistry:
         """Return the registry, for ``admin``."""
@@ -192,6 +223,11 @@ class ModelLabels:
                 if route.fits(name):
                     return route.name
         return OTHER
+
+    def has(self, label: str) -> bool:
+        """Tell whether it still is one of the labels."""
+        starred = any(route.name == label for route in self._routes.starred)
+        return starred or label in ("", OTHER) or label in self._known()
 
     def _known(self) -> Collection[str]:
         listed = self._catalog.listed()

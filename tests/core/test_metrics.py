@@ -1,7 +1,8 @@
 """What the core counts."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from portico.errors import GatewayError, upstream_failed
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import GetStatusRequest
+from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.metrics import ModelLabels
 from portico_core.routing import Member, Route, Routes
@@ -198,3 +200,33 @@ async def test_every_metric_is_documented() -> None:
     names = {metric.name + suffixes.get(metric.type, "") for metric in registry.collect()}
     assert [name for name in sorted(names) if name.startswith("portico_") and f"`{name}`" not in text] == []
     assert len(names) > 5
+
+
+async def test_what_no_configuration_names_any_more_is_forgotten() -> None:
+    """At the second reload, when what the last calls came to has been told; all else counts on."""
+    backends = {name: Upstream([[answer()]]) for name in ("kept", "a", "b", "c")}
+
+    def named(name: str) -> Config:
+        models: dict[str, Sequence[str]] = {"m": ["kept/x"], name: [f"{name}/x"]}
+        return config({"kept": backends["kept"], name: backends[name]}, models)
+
+    async def counted() -> dict[tuple[str, ...], float]:
+        for model in (*gateway.config.routes.exact, "nobody's"):
+            with contextlib.suppress(GatewayError):
+                await gateway.chat(ask(model), CallContext(""))
+        return {
+            (backend, model): count
+            for (backend, model, *_), count in samples(gateway, "portico_calls_total").items()
+        }
+
+    async with direct(named("a")) as gateway:
+        assert await counted() == {("kept", "m"): 1, ("a", "a"): 1, ("", "other"): 1}
+        await gateway.reload(named("b"))
+        assert await counted() == {("kept", "m"): 2, ("a", "a"): 1, ("b", "b"): 1, ("", "other"): 2}
+        await gateway.reload(named("c"))
+        assert await counted() == {("kept", "m"): 3, ("b", "b"): 1, ("c", "c"): 1, ("", "other"): 3}
+        assert samples(gateway, "portico_attempts_total") == {
+            ("kept", "ok"): 3,
+            ("b", "ok"): 1,
+            ("c", "ok"): 1,
+        }
