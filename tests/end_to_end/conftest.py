@@ -30,14 +30,18 @@ def default_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
         yield started
 
 
-@pytest.fixture
-def gateways(tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
-    """Run gateways with the configurations given as YAML text, until the test ends."""
+@pytest.fixture(params=LAYOUTS)
+def gateways(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
+    """Run gateways with the configurations given as YAML text, until the test ends; in each layout.
+
+    Of workers there is one: what is learnt of backends is then learnt once.
+    """
+    env = {"WORKERS": "0" if request.param == "halves" else "1"}
     with ExitStack() as stack:
 
         def run(config: str) -> Gateway:
             file = tmp_path / "portico.yaml"
             file.write_text(config, encoding="utf-8")
-            return stack.enter_context(serve(file))
+            return stack.enter_context(serve(file, env=env))
 
         yield run
