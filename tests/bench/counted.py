@@ -9,6 +9,7 @@ import asyncio
 import gc
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import count
 from types import FrameType
@@ -36,22 +37,26 @@ async def _whole(config: str) -> None:
         await asyncio.Event().wait()
 
 
-def main() -> None:
-    """Run until killed."""
-    from portico_facade.cli import main as portico
-
-    calls = count()
+def _tell(calls: "Iterator[int]") -> None:
+    """Print the counts whenever SIGUSR1 comes, on a thread that is not counted."""
     seen = 0
-
-    def tell(*_: Any) -> None:
-        nonlocal seen
+    while True:
+        signal.sigwait({signal.SIGUSR1})
         # Looking counts one too.
         now = next(calls) - seen
         seen += 1
         gc.collect()
         print("counted", now, sys.getallocatedblocks(), flush=True)
 
-    signal.signal(signal.SIGUSR1, tell)
+
+def main() -> None:
+    """Run until killed."""
+    from portico_facade.cli import main as portico
+
+    calls = count()
+    # Blocked on all threads, so that it waits for the one that asks for it, and wakes no event loop.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    threading.Thread(target=_tell, args=(calls,), daemon=True).start()
     _count(calls)
     if sys.argv[1] in ("core", "facade"):
         sys.exit(portico(sys.argv[1:]))
