@@ -26,6 +26,11 @@ DIALECT: Final[Mapping[str, str]] = {
     "executable_code": "executableCode",
     "code_execution_result": "codeExecutionResult",
     "file_data": "fileData",
+    # Tools that Google runs, where the caller asks to see them.
+    "tool_call": "toolCall",
+    "tool_response": "toolResponse",
+    # Neither image nor speech, such as a video.
+    "inline_data": "inlineData",
 }
 
 #: An enum: its name, or its number where Vertex was asked for integers.
@@ -48,6 +53,9 @@ class Blob(Struct, rename="camel"):
     data: str = ""
 
 
+_BLOB: Final = Decoder(Blob)
+
+
 class Part(Struct, rename="camel"):
     """One of: text, a thought, a call, a file; or what is carried as it is."""
 
@@ -55,10 +63,23 @@ class Part(Struct, rename="camel"):
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
-    inline_data: Blob | None = None
+    #: A ``Blob``, kept as it is.
+    inline_data: Raw = _ABSENT
     executable_code: Raw = _ABSENT
     code_execution_result: Raw = _ABSENT
     file_data: Raw = _ABSENT
+    tool_call: Raw = _ABSENT
+    tool_response: Raw = _ABSENT
+
+    def media(self) -> Blob | None:
+        """Return the image or the speech that it is; raise 502 where that cannot be read."""
+        if bytes(self.inline_data) in _EMPTY:
+            return None
+        try:
+            blob = _BLOB.decode(self.inline_data)
+        except (ValueError, RecursionError) as problem:
+            raise unreadable(problem) from problem
+        return blob if blob.mime_type.startswith(("image/", "audio/")) else None
 
 
 class Content(Struct):
@@ -165,7 +186,10 @@ def carried(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def dialect_parts(part: Part) -> Sequence[dict[str, Raw]]:
-    """Return what of a part has no place in OpenAI's shape, as Gemini wrote it."""
-    told = raws({name: getattr(part, member) for member, name in DIALECT.items()})
+def dialect_parts(part: Part, blob: Blob | None) -> Sequence[dict[str, Raw]]:
+    """Return what of a part has no place in OpenAI's shape, as Gemini wrote it. ``blob``: what has one."""
+    values = {name: getattr(part, member) for member, name in DIALECT.items()}
+    if blob is not None:
+        del values["inlineData"]
+    told = raws(values)
     return [{name: value} for name, value in told.items()]

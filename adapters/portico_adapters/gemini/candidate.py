@@ -25,8 +25,9 @@ from portico_adapters.gemini.answers import (
 from portico_adapters.gemini.answers import (
     TokenLogprob as ToldLogprob,
 )
-from portico_adapters.gemini.citations import annotations_of
+from portico_adapters.gemini.citations import annotations_of, names_pages_alone
 from portico_adapters.gemini.finish import finish_reason, native_reason, says_more
+from portico_adapters.gemini.media import image_of, is_image, joined
 from portico_adapters.gemini.partial_call import PartialCall
 from portico_adapters.gemini.reasoning import FORMAT, Detail, signed
 
@@ -49,7 +50,7 @@ class Piece:
     thoughts: str = ""
     calls: list[Call] = field(default_factory=list)
     details: list[Detail] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
+    images: list[dict[str, object]] = field(default_factory=list)
     audio: Blob | None = None
     dialect: list[dict[str, object]] = field(default_factory=list)
     logprobs: ChoiceLogprobs | None = None
@@ -80,7 +81,7 @@ class Piece:
         if self.details:
             extra["reasoning_details"] = [to_builtins(detail) for detail in self.details]
         if self.images:
-            extra["images"] = [{"type": "image_url", "image_url": {"url": url}} for url in self.images]
+            extra["images"] = self.images
         if self.dialect:
             extra["extra_content"] = {"google": {"parts": self.dialect}}
         return encode(extra).decode() if extra else ""
@@ -98,6 +99,7 @@ class Turn:
         self._length = 0
         self._detail = -1
         self._carried = -1
+        self._image = -1
         self._partial: PartialCall | None = None
         self._thinking = False
         #: What the last chunk that had it told; the words are the API's.
@@ -125,7 +127,11 @@ class Turn:
         return piece
 
     def _take(self, part: Part, piece: Piece) -> None:
-        self._sign(part, piece)
+        blob = part.media()
+        dialect = dialect_parts(part, blob)
+        # Calls, images and what is carried keep their own signatures.
+        keeps = part.function_call is not None or is_image(blob) or bool(dialect)
+        self._sign(part, piece, keeps=keeps)
         if part.thought:
             piece.thoughts += part.text or ""
         elif part.text:
@@ -138,21 +144,21 @@ class Turn:
                 piece.calls.append(ended)
             if call := self._called(part.function_call, part):
                 piece.calls.append(call)
-        if part.inline_data is not None:
-            blob = part.inline_data
+        if blob is not None:
             if blob.mime_type.startswith("audio/"):
-                piece.audio = blob
+                piece.audio = joined(piece.audio, blob)
             else:
-                piece.images.append(f"data:{blob.mime_type};base64,{blob.data}")
-        for told in dialect_parts(part):
+                self._image += 1
+                piece.images.append(image_of(blob, part, self._image, self._length))
+        for told in dialect:
             self._carried += 1
             # OpenAI's SDK puts the entries of lists together by their index.
             place = {"index": self._carried, "start": self._length}
             piece.dialect.append({**told, **signed(part.thought_signature), **place})
 
-    def _sign(self, part: Part, piece: Piece) -> None:
+    def _sign(self, part: Part, piece: Piece, *, keeps: bool) -> None:
         """Note what must go back with the message: thoughts, and signatures but those of calls."""
-        if part.thought:
+        if part.thought and not keeps:
             if not self._thinking:
                 self._detail += 1
             # The pieces of a thought stand under one index; its signature ends it.
@@ -160,8 +166,7 @@ class Turn:
             detail = Detail("reasoning.text", text=part.text or "", signature=part.thought_signature)
         else:
             self._thinking = False
-            # Calls and what is carried keep their own.
-            if not part.thought_signature or part.function_call is not None or dialect_parts(part):
+            if not part.thought_signature or keeps:
                 return
             self._detail += 1
             detail = Detail("reasoning.encrypted", data=part.thought_signature)
@@ -212,11 +217,10 @@ class Turn:
     def _finish(self, native: str, candidate: Candidate, piece: Piece) -> None:
         self.finished = True
         piece.finish_reason = finish_reason(native, called=self._calls > 0, legacy=self._legacy)
-        piece.annotations = annotations_of(
-            "".join(self._texts),
-            self._told.get("grounding_metadata"),
-            self._told.pop("citation_metadata", None),
-        )
+        cited = self._told.get("citation_metadata")
+        piece.annotations = annotations_of("".join(self._texts), self._told.get("grounding_metadata"), cited)
+        if names_pages_alone(cited):
+            self._told.pop("citation_metadata", None)
         more = says_more(native)
         extra = carried(
             {

@@ -68,6 +68,12 @@ def annotations_of(text: str, grounding: Raw | None, citations: Raw | None) -> l
     return found
 
 
+def names_pages_alone(citations: Raw | None) -> bool:
+    """Whether annotations say all that is cited: books and the like have no address."""
+    cited = _read(citations, _CITATIONS)
+    return cited is not None and all(each.uri for each in cited.citation_sources or cited.citations or ())
+
+
 class _Places:
     """Turns places in bytes into places in characters."""
 

@@ -8,6 +8,7 @@ from portico.errors import GatewayError, invalid_request, unsupported
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall, ToolCall
 from portico_adapters._json import members
+from portico_adapters.gemini.media import images_in
 from portico_adapters.gemini.parts import parts_of
 from portico_adapters.gemini.reasoning import (
     DUMMY_SIGNATURE,
@@ -118,7 +119,9 @@ def _said(message: ChatMessage, where: str, backend: str, dummy: bool) -> Parts:
     if message.HasField("audio"):
         raise unsupported("audio by its id", f"{where}.audio", backend)
     details = details_in(message.extra_json, f"{where}.extra_json")
+    # Where two stand at one place, a picture is what code drew.
     carried = carried_in(message.extra_json, f"{where}.extra_json")
+    carried += images_in(message.extra_json, f"{where}.extra_json", len(message.content))
     parts = thought_parts(details)
     if message.content_parts:
         parts += _content(message, where, backend)

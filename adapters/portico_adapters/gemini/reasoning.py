@@ -92,7 +92,8 @@ def text_parts(text: str, details: Sequence[Detail], carried: Sequence[Carried])
         if detail.type == "reasoning.encrypted" and detail.data
     ]
     marks += [(each.start, each.start, each.part, None) for each in carried]
-    marks.sort(key=lambda mark: mark[0] or 0)
+    # What has no text of its own stands before the text that begins where it is.
+    marks.sort(key=lambda mark: (mark[0] or 0, mark[1] or 0))
     parts: list[dict[str, object]] = []
     at = 0
     for told_start, told_end, part, signature in marks:

@@ -1,6 +1,6 @@
 """Gemini's counts of tokens as OpenAI's. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -15,10 +15,14 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 _MODALITIES: Final[dict[str | int, str]] = {
     "TEXT": "text",
     "IMAGE": "image",
+    "VIDEO": "video",
     "AUDIO": "audio",
+    "DOCUMENT": "document",
     1: "text",
     2: "image",
+    3: "video",
     4: "audio",
+    5: "document",
 }
 
 _TIERS: Final = {"standard": "default"}
@@ -66,17 +70,27 @@ class Counted(Struct, rename="camel"):
                 text_tokens=parts.get("text"),
                 image_tokens=parts.get("image"),
                 audio_tokens=parts.get("audio"),
+                extra_json=_others(parts, "video", "document"),
             )
             usage.prompt_tokens_details.CopyFrom(asked)
         parts, thought = _by_modality(self.candidates_tokens_details), self.thoughts_token_count
         if parts or thought is not None:
             made = CompletionTokensDetails(
-                reasoning_tokens=thought, text_tokens=parts.get("text"), audio_tokens=parts.get("audio")
+                reasoning_tokens=thought,
+                text_tokens=parts.get("text"),
+                audio_tokens=parts.get("audio"),
+                extra_json=_others(parts, "image", "video", "document"),
             )
             usage.completion_tokens_details.CopyFrom(made)
         if self.tool_use_prompt_token_count:
             usage.extra_json = encode({"tool_use_prompt_tokens": self.tool_use_prompt_token_count}).decode()
         return usage
+
+
+def _others(parts: Mapping[str, int], *names: str) -> str:
+    """Return the counts that OpenAI has no member for."""
+    told = {f"{name}_tokens": parts[name] for name in names if name in parts}
+    return encode(told).decode() if told else ""
 
 
 def _by_modality(parts: Sequence[_Part] | None) -> dict[str, int]:

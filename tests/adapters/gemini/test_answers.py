@@ -228,3 +228,41 @@ def test_a_long_stream_costs_no_square() -> None:
     wire = event({"text": "word "}, groundingMetadata={}) * 20_000 + STOP
     completion = assemble(list(translated(wire, 1 << 16)))
     assert completion.choices[0].message.content == "word " * 20_000
+
+
+def test_speech_in_several_parts_is_one() -> None:
+    """As bytes: each part is padded on its own."""
+    parts = [{"inlineData": {"mimeType": "audio/L16;rate=24000", "data": data}} for data in ("AQ==", "AgM=")]
+    body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
+    message = completion_of(json.dumps(body).encode(), CALL, callers_key=False).choices[0].message
+    assert message.audio.data == "AQID"
+
+
+def test_books_that_are_cited_stay_on_the_choice() -> None:
+    """They have no address, so no annotation can name them."""
+    cited = {"citations": [{"uri": "https://a.example", "endIndex": 1}, {"title": "A book", "endIndex": 1}]}
+    body = {
+        "candidates": [
+            {"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP", "citationMetadata": cited}
+        ]
+    }
+    choice = completion_of(json.dumps(body).encode(), CALL, callers_key=False).choices[0]
+    assert [each.url_citation.url for each in choice.message.annotations] == ["https://a.example"]
+    assert json.loads(choice.extra_json) == {"citation_metadata": cited}
+
+
+def test_tokens_of_every_kind_are_counted() -> None:
+    """Kinds that OpenAI has no member for too."""
+    details = [
+        {"modality": name, "tokenCount": count}
+        for count, name in enumerate(("TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT"), 1)
+    ]
+    usage = {"promptTokenCount": 15, "candidatesTokenCount": 15, "promptTokensDetails": details}
+    body = {
+        "candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {**usage, "candidatesTokensDetails": details},
+    }
+    rendered = render_completion(completion_of(json.dumps(body).encode(), CALL, callers_key=False))
+    kinds = {"text_tokens": 1, "image_tokens": 2, "video_tokens": 3, "audio_tokens": 4, "document_tokens": 5}
+    told = json.loads(rendered)["usage"]
+    assert told["prompt_tokens_details"] == told["completion_tokens_details"] == kinds

@@ -170,7 +170,7 @@ def test_strict_tools_are_validated(strict: bool, choice: str | None, mode: str)
     assert body_of(chat_call(**members))["toolConfig"] == {"functionCallingConfig": {"mode": mode}}
 
 
-@pytest.mark.parametrize("name", ["thinking", "tools", "code"])
+@pytest.mark.parametrize("name", ["thinking", "tools", "code", "image", "images_signed", "server_tools"])
 def test_what_an_answer_carries_comes_back_as_it_was(name: str) -> None:
     """Thoughts, texts and calls with their signatures, in order, as the API wrote them."""
     answer = json.loads(read(f"{name}.json"))["candidates"][0]["content"]["parts"]
@@ -178,6 +178,22 @@ def test_what_an_answer_carries_comes_back_as_it_was(name: str) -> None:
     call = chat_call(NEWER)
     call.params.messages.append(message)
     assert body_of(call)["contents"][-1] == {"role": "model", "parts": answer}
+
+
+def test_images_of_other_models_go_along() -> None:
+    """Those that stand in the message itself; of what stands elsewhere the model said nothing."""
+    told = ["data:image/png;base64,AAAA", "https://example.com/a.png"]
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in told]
+    body = body_of(chat_call(messages=[USER, {"role": "assistant", "content": "Here.", "images": images}]))
+    parts = [{"text": "Here."}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+    assert body["contents"][1] == {"role": "model", "parts": parts}
+
+
+@pytest.mark.parametrize("images", [7, [7], [{"image_url": {"url": 7}}], [{}], None])
+def test_images_that_cannot_be_read_are_passed_over(images: Any) -> None:
+    """They are of another shape."""
+    body = body_of(chat_call(messages=[USER, {"role": "assistant", "content": "a", "images": images}]))
+    assert body["contents"][1] == {"role": "model", "parts": [{"text": "a"}]}
 
 
 def test_details_that_cannot_be_read_are_passed_over() -> None:
