@@ -108,12 +108,15 @@ class Backend:
     async def take(self, candidate: Candidate, patience: float) -> Sequence[Gate] | None:
         """Take the places for an attempt at a candidate: its own, and the backend's. None: there is none.
 
-        Nobody waits longer than for a silent backend, nor longer than ``patience`` seconds.
+        Nobody waits longer than for a silent backend, nor so long that the usual time to an answer would
+        not be left of ``patience`` seconds: work for those who cannot wait for it is lost to all others.
         """
-        until = monotonic() + min(patience, self.timeouts.silence)
+        standing = self.standings.of(candidate.model)
+        usual = (standing.first_content_ms or 0.0) / 1000
+        until = monotonic() + min(patience - usual, self.timeouts.silence)
         own, taken = self.concurrency, list[Gate]()
         wanted = [
-            (self.standings.of(candidate.model).places, candidate.limit, candidate.queue),
+            (standing.places, candidate.limit, candidate.queue),
             (self.places, own.limit, own.queue),
         ]
         try:

@@ -24,6 +24,8 @@ M = TypeVar("M")
 
 # Seconds after which a caller may ask again for whom there was no place.
 _ASK_AGAIN: Final = 1.0
+# Seconds before its deadline from which on a call has none left: a timer may fire a little early.
+_NO_TIME: Final = 0.01
 
 
 class Tries(Generic[M]):
@@ -157,7 +159,8 @@ class Tries(Generic[M]):
                 return self._attempt(self._plan.back(number), places)
         if error is not None and not self._plan.still(self._full, patience):
             raise error
-        if self._call.context.remaining() == 0:
+        left = self._call.context.remaining()
+        if left is not None and left < _NO_TIME:
             raise deadline_exceeded()
         raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)
 

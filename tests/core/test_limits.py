@@ -157,6 +157,42 @@ async def test_nobody_waits_longer_than_for_a_silent_backend() -> None:
         assert backend.queued() == 0
 
 
+async def test_nobody_waits_who_would_have_too_little_time_left() -> None:
+    """For an answer as they usually come: it is turned away at once. A place that is free is taken."""
+    upstream = Upstream([[FOREVER]])
+    async with direct(limited(config({"a": upstream}), a=Concurrency(1, 9))) as gateway:
+        gateway._setup.backends["a"].standings.of("a-model").answered(60_000)
+        loop = asyncio.get_running_loop()
+        running = asyncio.create_task(start(gateway, deadline=loop.time() + 50))
+        await upstream.called()
+        with pytest.raises(GatewayError) as caught:
+            async with asyncio.timeout(5):
+                await start(gateway, deadline=loop.time() + 50)
+        assert overload(caught.value)
+        waiting = asyncio.create_task(start(gateway, deadline=loop.time() + 70))
+        await queued(gateway, 1)
+        running.cancel()
+        await upstream.called(2)
+        waiting.cancel()
+        await asyncio.wait([running, waiting])
+
+
+async def test_a_deadline_that_has_all_but_passed_in_the_queue_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The timer that ends the wait may fire a little before."""
+    upstream = Upstream([[FOREVER]])
+    async with direct(limited(config({"a": upstream}), a=Concurrency(1, 9))) as gateway:
+        running = asyncio.create_task(start(gateway))
+        await upstream.called()
+        monkeypatch.setattr(CallContext, "remaining", lambda _: 0.004)
+        with pytest.raises(GatewayError) as caught:
+            await start(gateway, deadline=asyncio.get_running_loop().time() + 50)
+        assert caught.value.code == "deadline_exceeded"
+        running.cancel()
+        await asyncio.wait([running])
+
+
 async def test_a_candidate_may_have_a_limit_of_its_own() -> None:
     """It counts beside its backend's."""
     upstream = Upstream([[FOREVER]])
