@@ -49,7 +49,7 @@ class Answering(Handler):
 
     def forwarded(self) -> list[Header]:
         """Return the headers that go on to the gateway."""
-        return headers.forwarded(self.request.headers)
+        return headers.forwarded(self.request)
 
     def answer(self, response: ChatResponse | CompleteResponse | EmbedResponse, body: bytes) -> None:
         """Send a whole answer. ``response``: where it came from; ``body``: how it is written."""
@@ -64,7 +64,7 @@ class Answering(Handler):
         try:
             async with contextlib.aclosing(responses):
                 async for response in responses:
-                    if not events.begun:
+                    if not self.begun:
                         self._set_origin(response)
                     block = renderer.render(response)
                     if traced:
@@ -75,7 +75,7 @@ class Answering(Handler):
                         await slow
             events.end(renderer.finish())
         except (Exception, asyncio.CancelledError) as raised:
-            if not events.begun or self.client.closed():
+            if not self.begun or self.client.closed():
                 raise
             events.end(render_error_event(self._after_begin(raised)))
         finally:
@@ -91,9 +91,9 @@ class Answering(Handler):
     ) -> None:
         """Tell who serves the answer, and which limits the backend named."""
         if response.HasField("served"):
-            self.set_header("X-Portico-Model", headers.served_by(response.served))
+            self.headers["X-Portico-Model"] = headers.served_by(response.served)
             if response.served.dropped:
-                self.set_header("X-Portico-Dropped", headers.listed(response.served.dropped))
+                self.headers["X-Portico-Dropped"] = headers.listed(response.served.dropped)
         self.set_headers(headers.returned(response.headers))
 
     def _log_content(self, verb: str, body: bytes) -> None:

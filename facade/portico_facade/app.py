@@ -1,40 +1,33 @@
-"""The route table."""
+"""The route table, and what becomes of a request between its connection and its handler."""
 
-import re
-from typing import Any, Final
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
 
-from tornado.httputil import HTTPServerRequest
-from tornado.web import Application, RequestHandler
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerConnectionDelegate
 
-from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
+from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request
 from portico.gateway import Gateway
 from portico_facade.chat import ChatCompletions
 from portico_facade.completions import Completions
 from portico_facade.config import Settings
 from portico_facade.embeddings import Embeddings
-from portico_facade.handler import Handler, log_access
+from portico_facade.handler import Handler
 from portico_facade.health import Health, Livez, Readyz
 from portico_facade.models import Model, Models
 from portico_facade.scrape import Scrape
 from portico_facade.state import Facade
 from portico_facade.upload import Upload
 
-_ROUTES: Final[list[tuple[str, type[Handler]]]] = [
-    (r"/v1/chat/completions", ChatCompletions),
-    (r"/v1/completions", Completions),
-    (r"/v1/embeddings", Embeddings),
-    (r"/v1/models/?", Models),
-    (r"/v1/models/(.+)", Model),
-    (r"/health", Health),
-    (r"/livez", Livez),
-    (r"/readyz", Readyz),
-    (r"/metrics", Scrape),
-]
-
-#: Endpoints by the names that metrics know them under: `/v1/models/{id}`.
-_NAMES: Final[dict[type[Handler], str]] = {
-    handler: pattern.removesuffix("/?").replace("(.+)", "{id}") for pattern, handler in _ROUTES
+_HANDLERS: Final = (ChatCompletions, Completions, Embeddings, Models, Health, Livez, Readyz, Scrape)
+_ROUTES: Final[Mapping[str, type[Handler]]] = {
+    **{handler.route: handler for handler in _HANDLERS},
+    f"{Models.route}/": Models,
 }
+
+_OF_A_MODEL: Final = Model.route.removesuffix("{id}")
 
 _WHERE: Final = (
     "Portico serves POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models,"
@@ -42,61 +35,47 @@ _WHERE: Final = (
 )
 
 
-#: Scheme and authority of a target, which may have no path.
-_ABSOLUTE: Final = re.compile(r"https?://[^/]+", re.IGNORECASE)
-
-
 class UnknownPath(Handler):
-    """Everything else."""
+    """Everything else: 404, whatever the method; 204 to a preflight, so that a page can read the 404."""
 
     methods = ()
 
-    def prepare(self) -> None:
-        """Answer 404, whatever the method; 204 to a preflight, so that a page can read the 404."""
-        super().prepare()
-        if self.request.method != "OPTIONS":
+    async def run(self) -> None:
+        """Refuse."""
+        if self.upload.refused is None and self.request.method != "OPTIONS":
             message = f"Unknown request URL: {self.request.method} {self.request.path[:200]}. {_WHERE}"
-            raise GatewayError(ErrorClass.CALLER, 404, message, INVALID_REQUEST, "unknown_url")
+            self.upload.refused = GatewayError(
+                ErrorClass.CALLER, 404, message, INVALID_REQUEST, "unknown_url"
+            )
+        await super().run()
 
 
-class FacadeApplication(Application):
-    """Tornado's application with ``Upload`` before every handler."""
+class FacadeApplication(HTTPServerConnectionDelegate):
+    """Makes a handler for each request, once its body is whole or refused."""
 
     def __init__(self, facade: Facade) -> None:
-        super().__init__(
-            _ROUTES,
-            default_handler_class=UnknownPath,
-            log_function=log_access,
-            facade=facade,
-            route_names=_NAMES,
-        )
         self.facade = facade
+        # The loop keeps no task alive by itself.
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Return what serves a request, whichever form its target has."""
-        if not request.path.startswith("/"):
-            request.path = _path_of(request.path)
-        return super().find_handler(request, **kwargs)
+    def start_request(self, _server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Return what receives a request."""
+        if not isinstance(request_conn, HTTP1Connection):
+            raise TypeError("requests come over HTTP/1")
+        return Upload(self.facade, request_conn, self._handle)
 
-    def get_handler_delegate(
-        self,
-        request: HTTPServerRequest,
-        target_class: type[RequestHandler],
-        target_kwargs: dict[str, Any] | None = None,
-        path_args: list[bytes] | None = None,
-        path_kwargs: dict[str, bytes] | None = None,
-    ) -> Any:
-        """Return what receives a request for a handler."""
-        upload = Upload(self.facade, request)
-        given = {**(target_kwargs or {}), "facade": self.facade, "upload": upload}
-        upload.behind = super().get_handler_delegate(request, target_class, given, path_args, path_kwargs)
-        return upload
-
-
-def _path_of(target: str) -> str:
-    """Return the path of a target in absolute form, as clients send it to proxies (RFC 9112, 3.2.2)."""
-    found = _ABSOLUTE.match(target)
-    return target[found.end() :] or "/" if found else target
+    def _handle(self, upload: Upload) -> None:
+        path = upload.request.path
+        found, args = _ROUTES.get(path), tuple[str, ...]()
+        if found is None and len(path) > len(_OF_A_MODEL) and path.startswith(_OF_A_MODEL):
+            found = Model
+            try:
+                args = (unquote(path.removeprefix(_OF_A_MODEL), errors="strict"),)
+            except UnicodeDecodeError:
+                upload.refused = invalid_request("The request's path is not UTF-8, percent-encoded.")
+        task = asyncio.get_running_loop().create_task((found or UnknownPath)(self.facade, upload, args).run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def make_app(gateway: Gateway, settings: Settings) -> FacadeApplication:

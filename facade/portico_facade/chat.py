@@ -5,13 +5,13 @@ from portico.openai.requests import parse_chat
 from portico.openai.responses import render_completion
 from portico.v1.gateway_pb2 import ChatRequest, StreamRequest
 from portico_facade.answering import Answering
-from portico_facade.handler import endpoint
 
 
 class ChatCompletions(Answering):
     """A chat completion, whole or as server-sent events."""
 
-    @endpoint
+    route = "/v1/chat/completions"
+
     async def post(self) -> None:
         """Answer ``{"model", "messages", "stream"?, …}``."""
         params, self.streamed = parse_chat(self.asked())

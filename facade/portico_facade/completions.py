@@ -5,13 +5,13 @@ from portico.openai.requests import parse_complete
 from portico.openai.responses import render_text
 from portico.v1.gateway_pb2 import CompleteRequest, StreamCompleteRequest
 from portico_facade.answering import Answering
-from portico_facade.handler import endpoint
 
 
 class Completions(Answering):
     """A text completion, whole or as server-sent events."""
 
-    @endpoint
+    route = "/v1/completions"
+
     async def post(self) -> None:
         """Answer ``{"model", "prompt", "stream"?, …}``."""
         params, self.streamed = parse_complete(self.asked())

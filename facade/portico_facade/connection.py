@@ -52,6 +52,8 @@ class Server(HTTPServer):
     ) -> None:
         """Take Tornado's arguments, two limits in seconds, and whom to tell of what is no request."""
         super().initialize(*args, **kwargs)
+        # `ClientStream` has its own limits, which cost less than Tornado's.
+        self.conn_params.header_timeout = None
         self.idle = idle
         self.client_timeout = client_timeout
         self.refused = refused

@@ -4,13 +4,13 @@ from portico.openai.requests import parse_embed
 from portico.openai.responses import render_embeddings
 from portico.v1.gateway_pb2 import EmbedRequest
 from portico_facade.answering import Answering
-from portico_facade.handler import endpoint
 
 
 class Embeddings(Answering):
     """Vectors, one for each text."""
 
-    @endpoint
+    route = "/v1/embeddings"
+
     async def post(self) -> None:
         """Answer ``{"model", "input", "encoding_format"?, …}``."""
         params = parse_embed(self.asked())

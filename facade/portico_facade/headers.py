@@ -3,28 +3,27 @@
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
-
-from tornado.httputil import HTTPHeaders
 
 from portico.errors import AUTHENTICATION, INVALID_REQUEST, QUOTA, ErrorClass, GatewayError
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Receipt, Served
 from portico.v1.usage_pb2 import UsageSource
+from portico_facade.request import Request
 
 #: What the contract allows for ``ChatRequest.headers``.
 MAX_HEADER_BYTES: Final = 32 * 1024
 
-# Spelled as Tornado normalises names. First those that concern one connection only (RFC 9110, 7.6.1),
-# then those that describe the body we have taken apart, then those that travel beside the request.
+# First those that concern one connection only (RFC 9110, 7.6.1), then those that describe the body we have
+# taken apart, then those that travel beside the request.
 _NOT_FORWARDED: Final = frozenset(
     {
-        *("Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection"),
-        *("Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings", "Host", "Expect"),
-        *("Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type"),
-        *("X-Request-Id", "Traceparent", "X-Portico-Key"),
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "host", "expect"),
+        *("accept", "accept-encoding", "content-encoding", "content-length", "content-type"),
+        *("x-request-id", "traceparent", "x-portico-key"),
     }
 )
 
@@ -52,24 +51,19 @@ _PLAIN: Final = re.compile(r"[\x20-\x7e]*")
 _SHORT: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
-def forwarded(headers: HTTPHeaders) -> list[Header]:
+def forwarded(request: Request) -> list[Header]:
     """Return the caller's headers for the core: names in lower case, values as received.
 
     Raises 431 above 32 KiB.
     """
     dropped: frozenset[str] = _NOT_FORWARDED
-    connection = headers.get("Connection")
+    connection = request.headers.get("connection")
     if connection is not None:
-        dropped |= {token.strip().title() for token in connection.split(",")}
-    kept: list[Header] = []
-    size = 0
-    for name, value in headers.get_all():
-        if name not in dropped:
-            size += len(name) + len(value)
-            kept.append(Header(name=name.lower(), value=value.encode("latin-1")))
-    if size > MAX_HEADER_BYTES:
+        dropped |= {token.strip().lower() for token in connection.split(",")}
+    kept = [(name, value) for name, value in request.pairs if name not in dropped]
+    if sum(len(name) + len(value) for name, value in kept) > MAX_HEADER_BYTES:
         raise headers_too_large()
-    return kept
+    return [Header(name=name, value=value.encode("latin-1")) for name, value in kept]
 
 
 def headers_too_large() -> GatewayError:
@@ -84,9 +78,9 @@ def headers_too_slow() -> GatewayError:
     return GatewayError(ErrorClass.CALLER, 408, message, INVALID_REQUEST, "request_timeout")
 
 
-def request_id(headers: HTTPHeaders) -> str:
+def request_id(headers: Mapping[str, str]) -> str:
     """Return the caller's x-request-id, or a new one where it sent none that fits a log line."""
-    sent = headers.get("X-Request-Id")
+    sent = headers.get("x-request-id")
     return sent if sent is not None and _SHORT.fullmatch(sent) else new_request_id()
 
 
@@ -95,24 +89,24 @@ def new_request_id() -> str:
     return f"req_{uuid.uuid4().hex}"
 
 
-def traceparent(headers: HTTPHeaders) -> str | None:
+def traceparent(headers: Mapping[str, str]) -> str | None:
     """Return the caller's W3C trace context, unless gRPC metadata cannot carry it."""
-    sent = headers.get("Traceparent")
+    sent = headers.get("traceparent")
     return sent if sent is not None and _SHORT.fullmatch(sent) else None
 
 
-def authorization(headers: HTTPHeaders) -> str | None:
+def authorization(headers: Mapping[str, str]) -> str | None:
     """Return the caller's authorization; 401 where gRPC metadata, which is ASCII, cannot carry it."""
     return _key_in(headers, "Authorization")
 
 
-def gateway_key(headers: HTTPHeaders) -> str | None:
+def gateway_key(headers: Mapping[str, str]) -> str | None:
     """Return the caller's key for the gateway, where Authorization is meant for the backend."""
     return _key_in(headers, "X-Portico-Key")
 
 
-def _key_in(headers: HTTPHeaders, name: str) -> str | None:
-    sent = headers.get(name)
+def _key_in(headers: Mapping[str, str], name: str) -> str | None:
+    sent = headers.get(name.lower())
     if sent is None or _PLAIN.fullmatch(sent):
         return sent
     message = f"The {name} header holds characters that no key has."

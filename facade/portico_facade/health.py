@@ -12,7 +12,7 @@ from portico.errors import GatewayError
 from portico.v1.gateway_pb2 import GetStatusRequest, GetStatusResponse
 from portico.v1.status_pb2 import BackendStatus, GatewayState
 from portico_facade.breakers import breaker_in_words
-from portico_facade.handler import Handler, endpoint
+from portico_facade.handler import Handler
 
 #: Seconds that a core may take to say how it is.
 _PATIENCE: Final = 1.0
@@ -45,14 +45,15 @@ class Probe(Handler):
 
     def answer(self, ok: bool, body: Mapping[str, Any]) -> None:
         """Answer 200 or 503."""
-        self.set_status(200 if ok else 503)
+        self.status = 200 if ok else 503
         self.finish(msgspec.json.encode(body))
 
 
 class Livez(Probe):
     """Whether the process runs: starting it again would not mend a core that is away."""
 
-    @endpoint
+    route = "/livez"
+
     async def get(self) -> None:
         """Answer 200, always."""
         self.answer(True, {"status": "ok"})
@@ -63,7 +64,8 @@ class Livez(Probe):
 class Readyz(Probe):
     """Whether requests should be sent here."""
 
-    @endpoint
+    route = "/readyz"
+
     async def get(self) -> None:
         """Answer 200 while this facade and its core take calls, else 503 with the reason."""
         reason = self.why_not(await self.core_status())
@@ -77,7 +79,8 @@ class Readyz(Probe):
 class Health(Probe):
     """How the gateway and its backends are doing."""
 
-    @endpoint
+    route = "/health"
+
     async def get(self) -> None:
         """Answer 200 while calls are taken, even if backends fail, else 503."""
         status = await self.core_status()

@@ -9,10 +9,10 @@ from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from tornado.web import RequestHandler
 
 import portico
 from portico.errors import GatewayError
+from portico_facade.request import METHODS
 
 #: What nginx logs for a client that left before it was answered.
 CLIENT_GONE: Final = 499
@@ -83,7 +83,7 @@ class Metrics:
         error: GatewayError | None,
     ) -> None:
         """Count a request. ``first_byte``: seconds; None: the client did not wait for it."""
-        known = method if method in RequestHandler.SUPPORTED_METHODS else OTHER
+        known = method if method in METHODS else OTHER
         asked = (route, known, f"{status // 100}xx")
         self._requests(*asked).inc()
         self._durations(*asked).observe(seconds)

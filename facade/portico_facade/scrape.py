@@ -2,18 +2,18 @@
 
 from prometheus_client.exposition import choose_encoder
 
-from portico_facade.handler import endpoint
 from portico_facade.health import Probe
 
 
 class Scrape(Probe):
     """The metrics in the format that the scraper asks for."""
 
-    @endpoint
+    route = "/metrics"
+
     async def get(self) -> None:
         """Answer in Prometheus' text format, or in OpenMetrics."""
-        encode, kind = choose_encoder(self.request.headers.get("Accept", ""))
-        self.set_header("Content-Type", kind)
+        encode, kind = choose_encoder(self.request.headers.get("accept", ""))
+        self.headers["Content-Type"] = kind
         self.finish(encode(await self.facade.told()))
 
     head = get

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, cast
-
-from tornado.http1connection import HTTP1Connection
+from typing import Final
 
 from portico_facade.handler import Handler
 
@@ -22,50 +20,45 @@ class EventStream:
 
     def __init__(self, handler: Handler, ping: float) -> None:
         self._handler = handler
-        self._connection = cast("HTTP1Connection", handler.request.connection)
         self._client = handler.client
-        # What Tornado decides too, when it writes the headers.
+        # A client of HTTP/1.0 knows the end by the close alone.
         self._chunked = handler.request.version == "HTTP/1.1"
         self._ping = ping
         self._loop = asyncio.get_running_loop()
         self._last_write = self._loop.time()
         self._timer = self._loop.call_at(self._last_write + ping, self._look_back)
-        self.begun = False
 
     def send(self, block: bytes) -> Awaitable[None] | None:
         """Write whole events. Await what is returned, if anything: the client is slower than we are."""
         self._last_write = self._loop.time()
-        if not self.begun:
-            self._begin(block)
-        elif block:
-            self._handler.sent_bytes += len(block)
-            if self._client.send(b"%x\r\n%b\r\n" % (len(block), block) if self._chunked else block):
-                return None
-        return self._client.write(b"") if self._client.writing() else None
-
-    def _begin(self, block: bytes) -> None:
-        handler = self._handler
-        self.begun = True
-        handler.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        handler.set_header("Cache-Control", "no-cache")
-        # nginx would otherwise hold the events back.
-        handler.set_header("X-Accel-Buffering", "no")
-        handler.stamp()
-        if not self._chunked:
-            # The client knows the end by the close alone, and Tornado would promise to keep alive.
-            handler.request.headers.pop("Connection", None)
-        handler.sent_bytes += len(block)
-        handler.write(block)
-        handler.flush()
+        data = self._framed(block)
+        if not self._handler.begun:
+            data = self._head() + data
+        elif not block:
+            return None
+        self._handler.sent_bytes += len(block)
+        return None if self._client.send(data) else self._client.write(b"")
 
     def end(self, block: bytes) -> None:
         """Write the last events and end the answer."""
         self.close()
-        if not self.begun:
-            self._begin(b"")
-        self._handler.finish(block)
-        if not self._chunked:
-            self._client.write(b"").add_done_callback(lambda _: self._connection.close())
+        data = self._framed(block)
+        if not self._handler.begun:
+            data = self._head() + data
+        self._handler.sent_bytes += len(block)
+        self._handler.end(data + b"0\r\n\r\n" if self._chunked else data)
+
+    def _head(self) -> bytes:
+        headers = self._handler.headers
+        headers["Content-Type"] = "text/event-stream; charset=utf-8"
+        headers["Cache-Control"] = "no-cache"
+        # nginx would otherwise hold the events back.
+        headers["X-Accel-Buffering"] = "no"
+        self._handler.ends_connection = not self._chunked
+        return self._handler.opening(("Transfer-Encoding", "chunked") if self._chunked else None)
+
+    def _framed(self, block: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(block), block) if self._chunked and block else block
 
     def close(self) -> None:
         """Stop the timer."""

@@ -3,18 +3,14 @@
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
-from tornado.httputil import (
-    HTTPHeaders,
-    HTTPMessageDelegate,
-    HTTPServerRequest,
-    RequestStartLine,
-    ResponseStartLine,
-)
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request, too_large, unavailable
+from portico_facade.request import Request, request_of
 from portico_facade.state import Facade
 
 #: Of a body so many bytes, or all that is left, must arrive within every ``client_timeout``.
@@ -25,50 +21,53 @@ _ENCODINGS: Final = _GZIP | {"", "identity"}
 
 
 class Upload(HTTPMessageDelegate):
-    """Collects a request for the handler behind it, which runs once the body is whole or refused.
+    """Collects a request, and has it handled once its body is whole or refused."""
 
-    The handler's ``request.body`` stays empty; ``body`` has it all.
-    """
-
-    def __init__(self, facade: Facade, request: HTTPServerRequest) -> None:
-        self.started = time.monotonic()
+    def __init__(
+        self, facade: Facade, connection: HTTP1Connection, handle: Callable[["Upload"], None]
+    ) -> None:
         self._facade = facade
-        self._headers = request.headers
-        self._encoding = request.headers.get("Content-Encoding", "").lower()
+        self._connection = connection
+        self._handle = handle
+        #: ``time.monotonic()`` at which its headers had been read.
+        self.started = 0.0
+        self.request: Request
+        self._headers: HTTPHeaders
+        self._encoding = ""
         self._pieces: list[bytes] = []
         self._size = 0
         self._watch: asyncio.TimerHandle | None = None
-        #: Makes and runs the handler; to be set before anything is received.
-        self.behind: HTTPMessageDelegate
         #: Why the body was not taken to its end.
         self.refused: GatewayError | None = None
         self.whole = False
         #: What ends the handler, once it runs.
         self.interrupt: Callable[[], None] | None = None
-        facade.running.add(self)
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
+    ) -> None:
         """Refuse what need not be read; watch the rest."""
-        ready = self.behind.headers_received(start_line, headers)
-        declared = headers.get("Content-Length", "")
+        self.started = time.monotonic()
+        self._headers = headers
+        self.request = request_of(cast("RequestStartLine", start_line), headers, self._connection)
+        self._facade.running.add(self)
+        told = self.request.headers
+        self._encoding = told.get("content-encoding", "").lower()
+        declared = told.get("content-length", "")
         if self._encoding not in _ENCODINGS:
             self._refuse(_unsupported(self._encoding))
         elif declared.isdecimal() and len(declared) < 19 and int(declared) > self._limit:
             self._refuse(too_large("request body", self._limit))
-        elif declared != "0" and ("Content-Length" in headers or "Transfer-Encoding" in headers):
+        elif declared != "0" and (declared or "transfer-encoding" in told):
             self._watch_progress()
-        return ready
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+    def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, or drop it when it is too much."""
         if self.refused is None:
             self._pieces.append(chunk)
             self._size += len(chunk)
             if self._size > self._limit:
                 self._refuse(too_large("request body", self._limit))
-        return None
 
     def finish(self) -> None:
         """Run the handler."""
@@ -80,7 +79,6 @@ class Upload(HTTPMessageDelegate):
         """Forget it all: the client went away, or was refused."""
         self._stop_watching()
         self._facade.leave(self)
-        self.behind.on_connection_close()
 
     def cut(self) -> None:
         """End the request with an error: the facade stops."""
@@ -118,9 +116,7 @@ class Upload(HTTPMessageDelegate):
 
     def _run(self) -> None:
         self._stop_watching()
-        # Tornado would look for a form in the body; we take it for JSON, as curl's users mean it.
-        self._headers.pop("Content-Type", None)
-        self.behind.finish()
+        self._handle(self)
 
     def _watch_progress(self) -> None:
         patience = self._facade.settings.client_timeout

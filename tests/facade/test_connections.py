@@ -80,7 +80,7 @@ async def test_an_http_1_0_client_gets_a_stream_that_ends_with_the_connection(
         client.send("POST", CHAT, ask(stream=True), version="1.0", **connection)
         answer = await client.answer()
         assert "transfer-encoding" not in answer.headers
-        assert "connection" not in answer.headers
+        assert answer.headers["connection"] == "close"
         assert answer.events[-1] == "[DONE]"
 
 

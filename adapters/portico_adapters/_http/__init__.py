@@ -2,8 +2,8 @@
 
 What callers name by URLs is fetched by other rules: those of ``fetch``.
 
-Requests go straight to the transport of httpx-aiohttp, without httpx's client, which costs twice as
-much again. What that client would add is decided here:
+``transport`` keeps connections, ``opening`` makes them, ``connection`` speaks over one of them; httptools
+parses. What HTTP clients usually do beside that is decided here:
 
 - Time: a connection must be there within ``Limits.connect_seconds``. There is no read timeout: the
   core ends attempts that are silent, and learns from ``alive`` which are not.
@@ -11,9 +11,8 @@ much again. What that client would add is decided here:
 - Proxies come from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, read when the client is made.
 - Redirects are not followed, cookies not kept, ~/.netrc not read.
 - Answers are asked for as they are (``accept-encoding: identity``); a compressed one is an error.
-- A request whose kept connection turns out to be closed goes over another one, provided that not a
-  byte of it was sent. (The library repeats a GET in any case.) Whether to repeat what may have been
-  served is the core's affair.
+- A kept connection that the backend has closed is not used. Where it closes one just as it is taken, a
+  GET is repeated and nothing else: whether to repeat what may have been served is the core's affair.
 """
 
 from portico_adapters._http.answer import Answer

@@ -1,15 +1,15 @@
 """The answer to a request, from its headers on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from portico.errors import GatewayError, answer_too_large
 from portico.v1.headers_pb2 import Header
+from portico_adapters._http.connection import Connection, value_of
 from portico_adapters._http.failures import failure
-from portico_adapters._http.transport import Response
 
 # How long an answer may take to end after its last word. The caller waits that long for nothing.
 _FINISH_SECONDS: Final = 0.2
@@ -26,22 +26,24 @@ class Answer:
     """
 
     def __init__(
-        self, response: Response, limit: int, alive: Callable[[], None], release: Callable[[], None]
+        self,
+        connection: Connection,
+        limit: int,
+        alive: Callable[[], None],
+        over: Callable[[Connection], None],
     ) -> None:
-        self.status = response.status_code
-        self._headers = response.headers
-        stream: Any = response.stream
-        self._stream = stream
-        self._reads: AsyncGenerator[bytes, None] = stream.__aiter__()
+        """``limit``: bytes of a body that is read whole; ``over`` takes the connection back."""
+        self.status = connection.status
+        self._connection = connection
+        self._headers = connection.headers
         self._limit = limit
         self._alive = alive
-        self._release = release
+        self._over = over
 
     @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters; empty where there is none."""
-        value: str = self._headers.get("content-type", "")
-        return value.partition(";")[0].strip().lower()
+        return value_of(self._headers, b"content-type").partition(";")[0].strip().lower()
 
     @property
     def headers(self) -> list[Header]:
@@ -52,9 +54,9 @@ class Answer:
         """Return the headers whose names, in lower case, begin in one of these ways."""
         wanted = tuple(beginning.encode() for beginning in beginnings)
         return [
-            Header(name=name.decode("ascii").lower(), value=value)
-            for name, value in self._headers.raw
-            if name.lower().startswith(wanted)
+            Header(name=name.decode("latin-1"), value=value)
+            for name, value in self._headers
+            if name.startswith(wanted)
         ]
 
     def __aiter__(self) -> Self:
@@ -63,11 +65,11 @@ class Answer:
     async def __anext__(self) -> bytes:
         """Return what one read brings: at most 16 KiB."""
         try:
-            data = await anext(self._reads)
-        except StopAsyncIteration:
-            raise
+            data = await self._connection.read()
         except Exception as error:
-            raise failure(error, in_body=True) from error
+            raise failure(error, at="", in_body=True) from error
+        if not data:
+            raise StopAsyncIteration
         self._alive()
         return data
 
@@ -104,8 +106,4 @@ class Answer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._reads.aclose()
-            await self._stream.aclose()
-        finally:
-            self._release()
+        self._over(self._connection)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from portico.adapter import Limits
 from portico.errors import SERVER, ErrorClass, GatewayError, upstream_failed
 from portico_adapters._http.answer import Answer
+from portico_adapters._http.connection import Connection, value_of
 from portico_adapters._http.failures import failure
 from portico_adapters._http.request_ids import backends_id
 from portico_adapters._http.transport import Transport
@@ -38,30 +39,37 @@ class HttpClient:
         """
         await self._take_slot()
         try:
-            response = await self._transport.exchange(method, path, headers, body)
+            connection = await self._transport.exchange(method, path, headers, body)
         except BaseException as error:
             self._slots.release()
             if isinstance(error, Exception):
-                raise failure(error) from error
+                raise failure(error, at=self._transport.origin.authority) from error
             raise
-        answer = Answer(response, self._limits.answer_bytes, alive, self._slots.release)
+        answer = Answer(connection, self._limits.answer_bytes, alive, self._over)
         alive()
-        if name := backends_id(response.headers.raw, headers.get("x-request-id", "")):
+        if name := backends_id(connection.headers, headers.get("x-request-id", "")):
             answered(name)
-        encoding = response.headers.get("content-encoding", "identity")
-        if encoding.lower() != "identity":
+        encoding = value_of(connection.headers, b"content-encoding")
+        if encoding and encoding.lower() != "identity":
             async with answer:
                 raise upstream_failed("The backend compressed its answer unasked.", f"as {encoding}")
         return answer
 
     async def aclose(self) -> None:
         """Close the kept connections."""
-        await self._transport.aclose()
+        self._transport.close()
+
+    def _over(self, connection: Connection) -> None:
+        self._transport.release(connection)
+        self._slots.release()
 
     async def _take_slot(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         seconds = self._limits.connect_seconds
         try:
-            async with asyncio.timeout(seconds if self._slots.locked() else None):
+            async with asyncio.timeout(seconds):
                 await self._slots.acquire()
         except TimeoutError:
             message = "All of the gateway's connections to the backend are in use."

@@ -17,7 +17,7 @@ from aiohttp import AddrInfoType
 from yarl import URL
 
 from portico_adapters._http.addresses import is_public
-from portico_adapters._http.transport import tls
+from portico_adapters._http.opening import tls
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS: Final = 3

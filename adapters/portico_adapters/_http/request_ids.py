@@ -24,10 +24,13 @@ _LONGEST: Final = 64
 
 
 def backends_id(headers: Iterable[tuple[bytes, bytes]], ours: str) -> str:
-    """Return the backend's name for a request; empty where it tells none but ``ours``, as some repeat it."""
+    """Return the backend's name for a request; empty where it tells none but ``ours``, as some repeat it.
+
+    ``headers`` have their names in lower case.
+    """
     best, found = len(_NAMES), ""
     for name, value in headers:
-        rank = _RANKS.get(name.lower(), best)
+        rank = _RANKS.get(name, best)
         if rank < best:
             told = value[:_LONGEST].decode("latin-1")
             if told and told.isprintable() and told != ours[:_LONGEST]:

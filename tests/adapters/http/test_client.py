@@ -11,7 +11,7 @@ from portico.errors import ErrorClass, GatewayError
 from portico.testing.upstream import Upstream
 from portico.testing.watch import Signs
 from portico.testing.wire import CLOSE, HANG, Script, answer, chunk, head, streamed
-from portico_adapters._http import HttpClient, transport
+from portico_adapters._http import HttpClient, opening
 from tests.adapters.http.tools import StuckServer, client, post, server_tls, trusting_tls
 
 OK = answer(b"ok")
@@ -98,7 +98,7 @@ async def test_cancelling_closes_the_connection_within_a_second(
     script: Script, signs: int, secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the backend is about, over TLS too."""
-    monkeypatch.setattr(transport, "tls", trusting_tls)
+    monkeypatch.setattr(opening, "tls", trusting_tls)
     alive = Signs()
     async with (
         Upstream(script, tls=server_tls() if secure else None) as upstream,
@@ -138,7 +138,7 @@ async def test_cancelling_does_not_send_the_rest_of_a_large_request() -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the state of a connection is read as on Linux")
 async def test_cancelling_does_not_wait_for_the_other_side_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which, where nobody reads there, would take half a minute."""
-    monkeypatch.setattr(transport, "tls", trusting_tls)
+    monkeypatch.setattr(opening, "tls", trusting_tls)
     async with StuckServer(server_tls()) as server, client(server.url) as http:
         call = asyncio.create_task(post(http))
         await server.stuck.wait()
