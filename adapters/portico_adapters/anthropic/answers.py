@@ -41,6 +41,10 @@ class End(Struct):
     stop_sequence: str | None = None
     #: More about a refusal.
     stop_details: Raw = Raw(b"")
+    #: Where code ran: a request that names it goes on there.
+    container: Raw = Raw(b"")
+    #: What of the history the API left out. In a stream it stands beside the delta.
+    context_management: Raw = Raw(b"")
 
     def finish_reason(self, *, called: bool, legacy: bool) -> str:
         """Return OpenAI's word. ``legacy``: the caller knows function_call and not tool_calls."""
@@ -55,8 +59,9 @@ class End(Struct):
             extra["native_finish_reason"] = self.stop_reason
         if self.stop_sequence is not None:
             extra["stop_sequence"] = self.stop_sequence
-        if given(self.stop_details):
-            extra["stop_details"] = self.stop_details
+        for name in ("stop_details", "container", "context_management"):
+            if given(value := getattr(self, name)):
+                extra[name] = value
         return encode(extra).decode() if extra else ""
 
     def refusal(self) -> str | None:

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
 from portico.v1.message_pb2 import Annotation, UrlCitation
-from portico_adapters.anthropic.answers import read
+from portico_adapters.anthropic.answers import given, read
 
 #: The formats of ``reasoning_details`` that are this API's.
 FORMAT: Final = "anthropic-claude-v1"
@@ -33,6 +33,12 @@ class Block(Struct):
     name: str | None = None
     #: An object, kept as text: so no number in it changes.
     input: Raw = Raw(b"{}")
+    #: Who calls the tool, where it is not the model itself but code of its own.
+    caller: Raw = Raw(b"")
+
+
+class _Caller(Struct):
+    type: str = ""
 
 
 class _Citation(Struct):
@@ -47,6 +53,7 @@ class _Citation(Struct):
 
 BLOCKS: Final = Decoder(Block)
 _TEXT: Final = Decoder(str)
+_CALLERS: Final = Decoder(_Caller)
 _CITATIONS: Final = Decoder(_Citation)
 
 
@@ -56,6 +63,13 @@ def arguments_of(block: Block) -> str:
     # Some servers of this dialect write the object as a text, as OpenAI does, or none where it is empty.
     text = read(block.input, _TEXT) if written.startswith(b'"') else written.decode()
     return text if text.strip() not in ("", "null") else "{}"
+
+
+def call_extra(block: Block) -> str:
+    """Return what OpenAI's tool calls have no member for; sent back, it is the block's again."""
+    if not given(block.caller) or read(block.caller, _CALLERS).type == "direct":
+        return ""
+    return encode({"caller": block.caller}).decode()
 
 
 def reasoning_detail(block: Block, index: int) -> dict[str, object]:
@@ -93,12 +107,14 @@ class Carried:
     """The blocks of a turn as they were, for turns that OpenAI's shape cannot hold.
 
     They travel as ``content_blocks`` in the message, and replace its content when it comes back. Such turns
-    are those with blocks of other types than OpenAI knows, and those that think after they have spoken.
+    are those with blocks of other types than OpenAI knows, and those that think after they have spoken or
+    speak after they have called.
     """
 
     def __init__(self) -> None:
         self._blocks: list[Raw] = []
         self._spoken = False
+        self._called = False
         self._needed = False
 
     def add(self, kind: str, block: Raw) -> None:
@@ -108,7 +124,9 @@ class Carried:
             self._needed = self._needed or self._spoken
         else:
             self._spoken = True
-            self._needed = self._needed or kind not in ("text", "tool_use")
+            misplaced = self._called if kind == "text" else kind != "tool_use"
+            self._needed = self._needed or misplaced
+            self._called = self._called or kind == "tool_use"
 
     def members(self) -> dict[str, object]:
         """Return the member of the message, if it needs one."""

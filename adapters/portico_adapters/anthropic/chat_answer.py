@@ -10,7 +10,15 @@ from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall
 from portico_adapters.anthropic.answers import End, read, unreadable
-from portico_adapters.anthropic.blocks import BLOCKS, Block, Carried, arguments_of, cited, reasoning_detail
+from portico_adapters.anthropic.blocks import (
+    BLOCKS,
+    Block,
+    Carried,
+    arguments_of,
+    call_extra,
+    cited,
+    reasoning_detail,
+)
 from portico_adapters.anthropic.errors import error_in
 from portico_adapters.anthropic.usage import Counted
 
@@ -100,7 +108,8 @@ def _message(content: list[Raw], *, legacy: bool) -> ChatMessage:
 def _call(block: Block, message: ChatMessage, *, legacy: bool) -> None:
     function = FunctionCall(name=block.name or "", arguments=arguments_of(block))
     if not legacy:
-        message.tool_calls.add(id=block.id, type="function", function=function)
+        extra = call_extra(block)
+        message.tool_calls.add(id=block.id, type="function", function=function, extra_json=extra)
     elif not message.HasField("function_call"):
         # There is room for one, and the request asked for no more.
         message.function_call.CopyFrom(function)

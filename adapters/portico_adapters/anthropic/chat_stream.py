@@ -15,7 +15,14 @@ from portico.v1.chunk_pb2 import Delta
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico_adapters.anthropic.answers import End, given, read, unreadable
-from portico_adapters.anthropic.blocks import BLOCKS, Carried, arguments_of, cited, reasoning_detail
+from portico_adapters.anthropic.blocks import (
+    BLOCKS,
+    Carried,
+    arguments_of,
+    call_extra,
+    cited,
+    reasoning_detail,
+)
 from portico_adapters.anthropic.chat_answer import knows_functions_alone
 from portico_adapters.anthropic.errors import error_in
 from portico_adapters.anthropic.open_block import OpenBlock
@@ -43,6 +50,12 @@ class _Event(Struct):
     content_block: Raw = Raw(b"")
     delta: _Delta | None = None
     usage: Counted | None = None
+    #: Beside the delta that ends a stream.
+    context_management: Raw = Raw(b"")
+
+
+class _NewDelta(Struct):
+    delta: dict[str, Raw]
 
 
 class _Typed(Struct):
@@ -51,10 +64,15 @@ class _Typed(Struct):
 
 _EVENTS: Final = Decoder(_Event)
 _TYPES: Final = Decoder(_Typed)
+_NEW: Final = Decoder(_NewDelta)
 
 _READ: Final = (
     *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
     *("message_delta", "message_stop", "error"),
+)
+_DELTAS: Final = (
+    *("text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"),
+    "",
 )
 
 
@@ -92,10 +110,17 @@ class ChatStream:
             self._open(told.index, told.content_block, into)
         elif told.type == "content_block_delta" and told.delta is not None:
             self._add(told.index, told.delta, into)
+            if told.delta.type not in _DELTAS:
+                # Such as a compaction_delta: the block that it belongs to is carried.
+                members = read(_in_one_line(event), _NEW).delta
+                del members["type"]
+                self._blocks[told.index].add_others(members)
         elif told.type == "content_block_stop":
             self._close(told.index, into)
         elif told.type == "message_delta" and told.delta is not None and told.delta.stop_reason:
             self._end = told.delta
+            if given(told.context_management):
+                self._end.context_management = told.context_management
         elif told.type == "message_stop":
             self._finish(into)
 
@@ -153,6 +178,7 @@ class ChatStream:
             piece = ToolCallDelta(index=block.number, function=function)
             if id_ is not None:
                 piece.id = id_
+                piece.extra_json = call_extra(block.begun)
             if function.HasField("name"):
                 piece.type = "function"
             self._delta(into).tool_calls.append(piece)
@@ -209,7 +235,7 @@ def _read(event: bytes) -> _Event | None:
     """Return an event of a known type; None for the others, whatever they hold."""
     try:
         # What is carried must not break the lines of the stream that it goes into.
-        told = _EVENTS.decode(format(event, indent=-1) if b"\n" in event else event)
+        told = _EVENTS.decode(_in_one_line(event))
     except (ValidationError, RecursionError) as problem:
         if read(event, _TYPES).type in _READ:
             raise unreadable(str(problem)) from problem
@@ -217,3 +243,7 @@ def _read(event: bytes) -> _Event | None:
     except ValueError as problem:
         raise unreadable(str(problem)) from problem
     return told if told.type in _READ else None
+
+
+def _in_one_line(event: bytes) -> bytes:
+    return format(event, indent=-1) if b"\n" in event else event

@@ -30,6 +30,7 @@ class _Detail(Struct):
 _DETAILS: Final = Decoder(list[_Detail] | None)
 _BLOCKS: Final = Decoder(list[dict[str, Raw]] | None)
 _TEXT: Final = Decoder(str)
+_SILENT: Final = Raw(b'""')
 
 
 def tool_id(name: str) -> str:
@@ -44,10 +45,12 @@ def carried_blocks(message: ChatMessage, where: str) -> list[Block] | None:
         return None
     try:
         blocks = _BLOCKS.decode(raw)
-        return [{**block, "type": _TEXT.decode(block["type"])} for block in blocks] if blocks else None
+        typed = [{**block, "type": _TEXT.decode(block["type"])} for block in blocks or ()]
     except (ValueError, RecursionError, KeyError):
         message_ = f"{where}.content_blocks must be a list of blocks as they were."
         raise invalid_request(message_, f"{where}.content_blocks") from None
+    # The API answers with texts that are empty, and refuses them.
+    return [block for block in typed if block["type"] != "text" or block.get("text") != _SILENT] or None
 
 
 def thinking_of(message: ChatMessage, where: str, call: UpstreamCall) -> list[Block]:

@@ -1,5 +1,6 @@
 """A block of a streamed answer while its pieces come. Pure."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Raw
@@ -30,6 +31,7 @@ class OpenBlock:
         self._thoughts = [begun.thinking or ""]
         self._signatures = [begun.signature or ""]
         self._input: list[str] = []
+        self._others: dict[str, Raw] = {}
 
     def add(
         self, text: str | None, thinking: str | None, signature: str | None, partial_json: str | None
@@ -43,6 +45,15 @@ class OpenBlock:
         ):
             if piece:
                 pieces.append(piece)
+
+    def add_others(self, told: Mapping[str, Raw]) -> None:
+        """Take members that came in a delta of a type that nobody knows here: texts go on, others replace."""
+        for name, value in told.items():
+            before = bytes(self._others.get(name, b""))
+            if before.startswith(b'"') and bytes(value).startswith(b'"'):
+                self._others[name] = Raw(before[:-1] + bytes(value)[1:])
+            else:
+                self._others[name] = value
 
     @property
     def has_input(self) -> bool:
@@ -71,7 +82,7 @@ class OpenBlock:
         elif self._input:
             # Cut off by a limit, it may be no JSON; then it stays as it began.
             members["input"] = _parsed("".join(self._input), whole.input)
-        return Raw(encode(members))
+        return Raw(encode(members | self._others))
 
 
 def _parsed(text: str, otherwise: Raw) -> Raw:

@@ -32,6 +32,10 @@ class Counted(Struct):
     cache_creation: Raw = Raw(b"")
     #: How often tools were used that the API runs itself: they are billed apart.
     server_tool_use: Raw = Raw(b"")
+    #: Where it was computed, how fast, and what each step of the API's own loop took.
+    inference_geo: Raw = Raw(b"")
+    speed: Raw = Raw(b"")
+    iterations: Raw = Raw(b"")
     service_tier: str | None = None
 
     def update(self, later: "Counted") -> None:
@@ -60,7 +64,12 @@ class Counted(Struct):
         thought = self.output_tokens_details.thinking_tokens if self.output_tokens_details else None
         if thought is not None:
             usage.completion_tokens_details.CopyFrom(CompletionTokensDetails(reasoning_tokens=thought))
-        extra = {"server_tool_use": self.server_tool_use}
+        extra = {
+            "server_tool_use": self.server_tool_use,
+            "inference_geo": self.inference_geo,
+            "speed": self.speed,
+            "iterations": self.iterations,
+        }
         if written:
             extra["cache_creation"] = self.cache_creation
         if told := {name: value for name, value in extra.items() if given(value)}:

@@ -16,8 +16,9 @@ from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
 from portico_adapters.anthropic.chat_answer import completion_of
+from portico_adapters.anthropic.chat_request import chat_body
 from portico_adapters.anthropic.chat_stream import ChatStream
-from tests.adapters.anthropic.fixtures import ANSWERS, CALL, chat_call, read
+from tests.adapters.anthropic.fixtures import ANSWERS, CALL, chat_call, read, settings_for
 
 
 def translated(wire: bytes, size: int | None = None, call: UpstreamCall = CALL) -> Iterator[StreamResponse]:
@@ -208,3 +209,89 @@ def test_a_long_stream_costs_no_square() -> None:
     completion = assemble(list(translated(events(START, begin) + piece * 20_000 + ended, 1 << 16)))
     (detail,) = json.loads(completion.choices[0].message.extra_json)["reasoning_details"]
     assert detail["text"] == "word " * 20_000
+
+
+def whole(*content: dict[str, Any], **members: Any) -> bytes:
+    """Return an unstreamed answer."""
+    told = {"id": "msg_1", "type": "message", "role": "assistant", "content": content}
+    return json.dumps({**told, "stop_reason": "end_turn", **members}).encode()
+
+
+def one_choice(*told: dict[str, Any]) -> Any:
+    """Return the choice that a stream of these events between its start and its end makes."""
+    return assemble(translated(events(START, *told))).choices[0]
+
+
+def begins(index: int, **block: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def ends(index: int) -> dict[str, Any]:
+    return {"type": "content_block_stop", "index": index}
+
+
+def test_deltas_of_new_types_are_part_of_what_is_carried() -> None:
+    """A compaction comes in one, and what else may come is put together likewise."""
+    choice = one_choice(
+        begins(0, type="compaction", content=None),
+        delta(type="compaction_delta", content="So ", encrypted_content="E"),
+        delta(type="compaction_delta", content="far.", more=[1]),
+        ends(0),
+        END,
+        STOP,
+    )
+    block = {"type": "compaction", "content": "So far.", "encrypted_content": "E", "more": [1]}
+    assert json.loads(choice.message.extra_json) == {"content_blocks": [block]}
+
+
+CONTAINER = {"id": "container_1", "expires_at": "2026-11-21T12:00:00Z"}
+EDITS = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_input_tokens": 9}]}
+
+
+def test_the_end_tells_of_the_container_and_of_what_was_cleared() -> None:
+    """Streamed and not: a request that names the container goes on in it."""
+    end = {**END, "delta": {"stop_reason": "end_turn", "container": CONTAINER}, "context_management": EDITS}
+    streamed = one_choice(TEXT, says("a"), ends(0), end, STOP)
+    body = whole({"type": "text", "text": "a"}, container=CONTAINER, context_management=EDITS)
+    for choice in (streamed, completion_of(body, CALL).choices[0]):
+        assert json.loads(choice.extra_json) == {"container": CONTAINER, "context_management": EDITS}
+
+
+@pytest.mark.parametrize(
+    ("caller", "extra"),
+    [
+        ({"type": "direct"}, None),
+        ({"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}, "caller"),
+    ],
+)
+def test_a_call_tells_which_code_called(caller: dict[str, Any], extra: str | None) -> None:
+    """And comes back with it."""
+    block: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
+    block["caller"] = caller
+    wanted = {extra: caller} if extra else {}
+    streamed = one_choice(begins(0, **block), ends(0), END, STOP)
+    for choice in (streamed, completion_of(whole(block), CALL).choices[0]):
+        [call] = choice.message.tool_calls
+        assert json.loads(call.extra_json or "{}") == wanted
+        history = chat_call()
+        history.params.messages.append(choice.message)
+        sent = json.loads(chat_body(history, settings_for(), stream=False))
+        returned = {name: value for name, value in block.items() if extra or name != "caller"}
+        assert sent["messages"][-1]["content"] == [returned]
+
+
+def test_a_text_after_a_call_keeps_its_place() -> None:
+    """OpenAI's messages have texts before calls, so the blocks themselves are carried."""
+    call: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": "a"}, call, {"type": "text", "text": "b"}]
+    message = completion_of(whole(*blocks), CALL).choices[0].message
+    assert json.loads(message.extra_json) == {"content_blocks": blocks}
+    assert not completion_of(whole(*blocks[:2]), CALL).choices[0].message.extra_json
+
+
+def test_usage_keeps_what_only_this_api_counts() -> None:
+    """Place, speed, and the steps of a loop."""
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    own = {"inference_geo": "us", "speed": "fast", "iterations": [{"type": "message", "input_tokens": 1}]}
+    completion = completion_of(whole({"type": "text", "text": "a"}, usage={**usage, **own}), CALL)
+    assert json.loads(completion.usage.extra_json) == own

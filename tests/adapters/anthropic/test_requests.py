@@ -279,3 +279,10 @@ def test_own_members_do_not_change_model_messages_and_stream() -> None:
     call = chat_call()
     call.params.extra_json = '{"model":"x","messages":[],"stream":true,"top_k":1}'
     assert body_of(call) == {"model": MODEL, "messages": [USER], "max_tokens": 64000, "top_k": 1}
+
+
+def test_empty_texts_among_carried_blocks_are_left_out() -> None:
+    """The API answers with them and refuses them."""
+    blocks = [{"type": "text", "text": ""}, {"type": "compaction", "content": "So far."}]
+    said = {"role": "assistant", "content": "", "content_blocks": blocks}
+    assert body_of(chat_call(messages=[USER, said, USER]))["messages"][1]["content"] == blocks[1:]
