@@ -53,9 +53,10 @@ class Progress:
         return bool(self._begun) and self._begun == self._finished.keys()
 
     def take(self, response: StreamResponse | StreamCompleteResponse) -> None:
-        """Account for the next message, and take out of it what finishes a choice once more.
+        """Account for the next message, and take out of it what finishes a choice in another way than before.
 
-        Callers have acted by the first finish_reason: a later one, the same or another, changes nothing.
+        Callers have acted by the first finish_reason. The same once more tells them nothing else, and is
+        what OpenAI's text completions and OpenRouter write.
         """
         self.late = False
         if not self.committed:
@@ -80,10 +81,13 @@ class Progress:
 
     def _take_late(self, choice: Any) -> None:
         reason, first = choice.finish_reason, self._finished[choice.index]
-        if reason and reason != first:
-            self.contradiction = f"{first[:_LONGEST_REASON]}, then {reason[:_LONGEST_REASON]}"
+        # Without it: a finish_reason is content of a kind, and does not make a message late.
         choice.ClearField("finish_reason")
         self.late = self.late or self._has_content(choice)
+        if reason == first:
+            choice.finish_reason = reason
+        elif reason:
+            self.contradiction = f"{first[:_LONGEST_REASON]}, then {reason[:_LONGEST_REASON]}"
 
     def _look_for_content(self, response: StreamResponse | StreamCompleteResponse) -> None:
         self._empty += len(response.chunks)

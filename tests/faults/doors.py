@@ -58,7 +58,7 @@ class Saw:
             return None if self.ended else Kind.CUT if self.text else Kind.ERROR
         if self.left:
             return Kind.ENDLESS
-        return Kind.ANSWER if self.ended and len(self.finished) == 1 else None
+        return Kind.ANSWER if self.ended and len(set(self.finished)) == 1 else None
 
     async def goes_on(self) -> bool:
         """Tell whether the caller wants more, once it does or does not."""

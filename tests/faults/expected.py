@@ -34,6 +34,8 @@ class Expected:
     least: float = 0.0
     #: Whether a second candidate is asked after the last of them.
     elsewhere: bool = False
+    #: Times that a whole answer says that it is finished.
+    finishes: int = 1
 
     def with_second(self) -> "Expected":
         """Return what is expected of a call that has a second candidate, a healthy one."""
@@ -122,10 +124,12 @@ FAULTS: Final[dict[str, Fault]] = {
     "no_finish": Fault("ends without a finish_reason", _ANSWER, _BROKEN),
     "no_done": Fault("ends without `[DONE]`", None, _ANSWER),
     "no_done_and_open": Fault("neither sends `[DONE]` nor ends after its finish_reason", None, _ANSWER),
-    "duplicate_finish": Fault("sends its finish_reason twice", None, _ANSWER),
+    "duplicate_finish": Fault("sends its finish_reason twice", None, Expected(Kind.ANSWER, finishes=2)),
     "two_finishes": Fault("sends a finish_reason, then another one", None, _ANSWER),
     "content_after_finish": Fault(
-        "sends a finish_reason with every piece of its text", None, Expected(Kind.ANSWER, least=3.0)
+        "sends a finish_reason with every piece of its text",
+        None,
+        Expected(Kind.ANSWER, least=3.0, finishes=5),
     ),
     "ignores_cancel": Fault(
         "sends content, then nothing, and never closes", None, _breaks(504, "upstream_timeout", SILENCE)
