@@ -12,7 +12,7 @@ from portico.adapter import UpstreamCall
 from portico.errors import GatewayError, upstream_failed
 from portico.v1.usage_pb2 import PromptTokensDetails, Usage
 
-S = TypeVar("S", bound=Struct)
+S = TypeVar("S")
 
 #: A member that is carried and not there.
 NULL: Final = Raw(b"null")
@@ -31,7 +31,6 @@ _FINISH: Final[Mapping[str, str]] = {
 }
 # What OpenAI's word says too.
 _SAID: Final = ("end_turn", "max_tokens", "tool_use", "content_filtered")
-_TIERS: Final = ("default", "flex", "priority")
 # Answers that the model did not bring to an end that anybody could use.
 _MALFORMED: Final = ("malformed_model_output", "malformed_tool_use")
 
@@ -75,16 +74,16 @@ class Ended(Struct):
     trace: Raw = NULL
     additionalModelResponseFields: Raw = NULL  # noqa: N815
     serviceTier: Tier | None = None  # noqa: N815
+    performanceConfig: Raw = NULL  # noqa: N815
 
-    def extra_json(self) -> str:
-        """Return the members that OpenAI's shape has no place for: what guardrails found, models' own."""
-        names = ("trace", "additionalModelResponseFields")
-        return told({name: getattr(self, name) for name in names})
+    def extra_json(self, **others: object) -> str:
+        """Return what OpenAI's shape has no place for, such as what guardrails found, with ``others``."""
+        names = ("trace", "additionalModelResponseFields", "performanceConfig")
+        return told({name: getattr(self, name) for name in names} | others)
 
     def tier(self) -> str | None:
-        """Return the class that served the answer, where OpenAI has a word for it."""
-        told = self.serviceTier.type if self.serviceTier else None
-        return told if told in _TIERS else None
+        """Return the class that served the answer, in AWS's word."""
+        return self.serviceTier.type if self.serviceTier else None
 
 
 def finish_of(reason: str | None, *, called: bool, legacy: bool) -> tuple[str, str]:

@@ -37,6 +37,16 @@ class _Cited(Struct):
     citations: list[Raw] | None = None
 
 
+class _Bytes(Struct):
+    #: base64.
+    bytes: str = ""
+
+
+class _Image(Struct):
+    format: str = ""
+    source: _Bytes | None = None
+
+
 class Block(Struct):
     """A union: one member is there, or one that is not known here."""
 
@@ -44,6 +54,7 @@ class Block(Struct):
     toolUse: ToolUse | None = None  # noqa: N815
     reasoningContent: _Reasoning | None = None  # noqa: N815
     citationsContent: _Cited | None = None  # noqa: N815
+    image: _Image | None = None
 
     @property
     def has_no_place(self) -> bool:
@@ -69,6 +80,14 @@ class Block(Struct):
     def cited(self) -> Sequence[Raw]:
         """The sources of the text."""
         return (self.citationsContent.citations or ()) if self.citationsContent is not None else ()
+
+    @property
+    def picture(self) -> object | None:
+        """An image as an entry of ``images``. None: it is none, or stands elsewhere."""
+        if self.image is None or self.image.source is None or not self.image.source.bytes:
+            return None
+        url = f"data:image/{self.image.format};base64,{self.image.source.bytes}"
+        return {"type": "image_url", "image_url": {"url": url}}
 
     def detail(self, index: int) -> object | None:
         """Return what is to come back unchanged. None: nothing is."""
@@ -98,11 +117,12 @@ class _Citation(Struct):
 
 
 _CITATIONS: Final = Decoder(_Citation)
+_MEMBERS: Final[Decoder[dict[str, object]]] = Decoder(dict[str, Raw])
 
 
-def annotations_of(cited: Sequence[Raw], start: int, end: int) -> tuple[list[Annotation], list[Raw]]:
-    """Return the sources on the web of the text from ``start`` to ``end``, and those elsewhere as told."""
-    annotations, others = [], []
+def annotations_of(cited: Sequence[Raw], start: int, end: int) -> tuple[list[Annotation], list[object]]:
+    """Return the sources on the web of the text from ``start`` to ``end``, and those elsewhere with both."""
+    annotations, others = list[Annotation](), list[object]()
     for raw in cited:
         citation = read(raw, _CITATIONS)
         web = citation.location and citation.location.web
@@ -111,5 +131,5 @@ def annotations_of(cited: Sequence[Raw], start: int, end: int) -> tuple[list[Ann
             place = UrlCitation(start_index=start, end_index=end, title=title, url=web.url)
             annotations.append(Annotation(type="url_citation", url_citation=place))
         else:
-            others.append(raw)
+            others.append(read(raw, _MEMBERS) | {"start_index": start, "end_index": end})
     return annotations, others

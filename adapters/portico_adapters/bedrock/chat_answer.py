@@ -54,7 +54,7 @@ def completion_of(body: bytes, call: UpstreamCall) -> ChatCompletion:
 def _message(content: list[Raw], *, old: bool) -> ChatMessage:
     message = ChatMessage(role="assistant")
     texts, thoughts = list[str](), list[str]()
-    details, citations = list[object](), list[Raw]()
+    details, citations, pictures = list[object](), list[object](), list[object]()
     without_place = False
     length = 0
     for index, raw in enumerate(content):
@@ -69,6 +69,8 @@ def _message(content: list[Raw], *, old: bool) -> ChatMessage:
         thoughts.append(block.thought)
         if detail := block.detail(index):
             details.append(detail)
+        if picture := block.picture:
+            pictures.append(picture)
         if block.toolUse is not None and not block.has_no_place:
             _call(block.toolUse, message, old=old)
     text, thought = "".join(texts), "".join(thoughts)
@@ -78,8 +80,14 @@ def _message(content: list[Raw], *, old: bool) -> ChatMessage:
     if thought:
         message.reasoning_content = thought
     carried = content if without_place else None
-    extra = {"reasoning_details": details, "citations": citations, "content_blocks": carried}
-    message.extra_json = told(extra)
+    message.extra_json = told(
+        {
+            "reasoning_details": details,
+            "citations": citations,
+            "images": pictures,
+            "content_blocks": carried,
+        }
+    )
     return message
 
 

@@ -184,7 +184,13 @@ class ChatStream:
             self._called(open_block, into, FunctionCall(arguments="{}"))
         annotations, others = annotations_of(block.cited, open_block.start, self._length)
         detail = block.detail(index)
-        extra = told({"reasoning_details": [detail] if detail else None, "citations": others})
+        extra = told(
+            {
+                "reasoning_details": [detail] if detail else None,
+                "citations": others,
+                "images": [block.picture] if block.picture else None,
+            }
+        )
         if annotations:
             self._delta(into).annotations.extend(annotations)
         if extra:
@@ -203,7 +209,9 @@ class ChatStream:
 
     def _count(self, event: _Event, into: StreamResponse) -> None:
         self._counted = True
-        chunk = into.chunks.add(extra_json=event.extra_json())
+        # The header is long gone: the tier is told where AWS tells it.
+        tier = {"serviceTier": {"type": event.tier()}} if event.tier() else {}
+        chunk = into.chunks.add(extra_json=event.extra_json(**tier))
         if event.usage is not None:
             chunk.usage.CopyFrom(event.usage.usage())
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct
-from msgspec.json import encode
+from msgspec.json import Decoder, encode
 
 from portico.v1.usage_pb2 import PromptTokensDetails, Usage
 
@@ -20,6 +20,9 @@ class Tokens(Struct):
     output_tokens: Count | None = None
 
 
+_TOKENS: Final = Decoder(Tokens | None)
+
+
 class Counts(Struct):
     """``usage`` of an answer."""
 
@@ -32,12 +35,24 @@ class Counts(Struct):
 
 def usage_of(told: Counts | None) -> Usage | None:
     """Return the usage; None where the backend counted nothing."""
-    if told is None or told.tokens is None:
+    if told is None:
         return None
-    prompt, completion = int(told.tokens.input_tokens or 0), int(told.tokens.output_tokens or 0)
+    # Some answers tell what is paid for alone: counts of tokens too, and nearer than any guess.
+    tokens = told.tokens or _billed(told.billed_units)
+    if tokens is None:
+        return None
+    prompt, completion = int(tokens.input_tokens or 0), int(tokens.output_tokens or 0)
     usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
     if told.cached_tokens is not None:
         usage.prompt_tokens_details.CopyFrom(PromptTokensDetails(cached_tokens=int(told.cached_tokens)))
     if bytes(told.billed_units) != b"null":
         usage.extra_json = encode({"billed_units": told.billed_units}).decode()
     return usage
+
+
+def _billed(units: Raw) -> Tokens | None:
+    try:
+        billed = _TOKENS.decode(units)
+    except (ValueError, RecursionError):
+        return None
+    return billed if billed and (billed.input_tokens or billed.output_tokens) else None

@@ -191,3 +191,17 @@ def test_a_frame_over_the_limit_is_a_failure() -> None:
     """As soon as its length is known."""
     (damaged,) = Frames(1000).feed(says("x" * 2000)[:20])
     assert damaged.kind == "damaged"
+
+
+def test_any_tier_and_the_speed_that_served_are_told() -> None:
+    """Whole, and at the end of a stream."""
+    own = {"serviceTier": {"type": "reserved"}, "performanceConfig": {"latency": "optimized"}}
+    body = {"output": {"message": {"role": "assistant", "content": [{"text": "a"}]}}, **own}
+    whole = json.loads(render_completion(completion_of(json.dumps(body).encode(), CALL)))
+    assert (whole["service_tier"], whole["native_service_tier"]) == ("default", "reserved")
+    assert whole["performanceConfig"] == {"latency": "optimized"}
+    wire = says("a") + event("messageStop", stopReason="end_turn") + event("metadata", **own)
+    chunks = [chunk for message in translated(wire) for chunk in message.chunks]
+    assert json.loads(chunks[-1].extra_json) == {"performanceConfig": own["performanceConfig"]} | {
+        "serviceTier": own["serviceTier"]
+    }

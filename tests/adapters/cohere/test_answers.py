@@ -130,3 +130,25 @@ def test_ids_that_are_missing_are_made() -> None:
     ids = [call.id for call in first.choices[0].message.tool_calls]
     assert len({first.id, *ids}) == 3
     assert (second.id, [call.id for call in second.choices[0].message.tool_calls]) == (first.id, ids)
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ({"billed_units": {"input_tokens": 3.0, "output_tokens": 2.0}}, (3, 2)),
+        ({"billed_units": {"input_tokens": 3}, "tokens": {"input_tokens": 70, "output_tokens": 2}}, (70, 2)),
+        ({"billed_units": {"search_units": 1}}, None),
+        ({"billed_units": 7}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_paid_for_counts_where_no_more_is_told(
+    told: dict[str, Any], counts: tuple[int, int] | None
+) -> None:
+    """Nearer than any guess."""
+    answer = json.loads(read("text.json"))
+    answer["usage"] = told
+    completion = completion_of(json.dumps(answer).encode(), CALL)
+    assert completion.HasField("usage") is (counts is not None)
+    if counts:
+        assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == counts
