@@ -101,7 +101,10 @@ class Pool:
     @cached_property
     def plain(self) -> bool:
         """Whether it is the same list for every call that asks for no tags."""
-        return self.policy.balance == ORDER and all(each.features is None for each in self.candidates)
+        if self.policy.balance != ORDER or any(each.features is not None for each in self.candidates):
+            return False
+        # One that stands there twice is asked once.
+        return len({(each.backend, each.model) for each in self.candidates}) == len(self.candidates)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ def standing(_candidate: Candidate) -> Standing:
     return Standing()
 
 
+def test_one_that_stands_twice_in_an_order_is_asked_once() -> None:
+    one, other = Candidate("a", "x"), Candidate("b", "x")
+    assert choose([Pool((one, other, one))], "m", params(), [], standing, random.random) == (one, other)
+
+
 @settings(deadline=None)
 @given(POOLS, st.booleans(), st.sampled_from(["", "eu", "eu, fast"]), st.sampled_from(["", "key"]), SEEDS)
 def test_whoever_can_serve_is_chosen_once_and_nobody_else(
