@@ -49,12 +49,15 @@ class Attempt:
         candidate: Candidate,
         places: Sequence[Gate] = (),
         *,
+        number: int = 0,
         streamed: bool,
     ) -> None:
         """``places``: those that were taken for it, which it gives back when it is over."""
         self.call = call
         self.backend = backend
         self.candidate = candidate
+        #: Which of the call's candidates it is at.
+        self.number = number
         self.standing = backend.standings.of(candidate.model)
         self.served = Served(backend=candidate.backend, model=candidate.model)
         #: Its answer, or the first content of it, has come: no other candidate may take over.

@@ -113,7 +113,10 @@ class Race(Generic[M, T]):
             return True
         # Which may have been in time to be tried at once.
         self._delay = None
-        self._tries.failed(attempt)
+        if attempt is not self.attempts[0]:
+            # Without it the first would have been waited for: its failure makes nothing worse.
+            self._tries.failed_beside(attempt)
+            return False
         # What cannot be mended elsewhere is not tried there.
         return attempt.failure is not None and not symptom(attempt.failure).cure.elsewhere
 

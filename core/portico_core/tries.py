@@ -68,10 +68,11 @@ class Tries(Generic[M]):
         Raises what the caller is to hear where none follows the last one.
         """
         step: Step | None = Step(0)
-        if self._last is not None:
-            if self._last.failure is None:
+        last = self._last
+        if last is not None:
+            if last.failure is None:
                 raise internal("an attempt neither answered nor failed")
-            step = self._plan.after(self._last.failure, self._patience(self._last.backend))
+            step = self._plan.after(last.number, last.failure, self._patience(last.backend))
         while step is not None:
             if step.pause:
                 await asyncio.sleep(step.pause)
@@ -87,28 +88,34 @@ class Tries(Generic[M]):
     async def beside(self) -> tuple[Attempt, M] | None:
         """Return an attempt at the next candidate, to run beside the last one. None: none could begin now.
 
-        It answers under the same name as the last one's.
+        It answers under the same name as the last one's, after which the plan still goes on.
         """
-        last, place = self._last, self._plan.place
+        last = self._last
+        if last is None:
+            return None
         seen = len(self._open), len(self._call.passed)
-        step = self._plan.past(self._patience(last.backend)) if last is not None else None
-        while last is not None and step is not None:
-            candidate, backend, _ = self._able[step.number]
-            if candidate.public == last.candidate.public and self._admits(step.number):
-                places = await backend.take(candidate, 0)
-                if places is not None:
-                    return self._attempt(step, places)
-            step = self._plan.past(self._patience(backend))
-        # Whoever was passed on the way has its turn yet.
-        self._plan.stay(place)
-        del self._open[seen[0] :], self._call.passed[seen[1] :]
-        return None
+        try:
+            for number in self._plan.beside(self._patience(last.backend)):
+                candidate, backend, method = self._able[number]
+                if candidate.public == last.candidate.public and self._admits(number):
+                    places = await backend.take(candidate, 0)
+                    if places is not None:
+                        return self._made(number, places), method
+            return None
+        finally:
+            # Whoever was passed on the way has its turn yet.
+            del self._open[seen[0] :], self._call.passed[seen[1] :]
+
+    def failed_beside(self, attempt: Attempt) -> None:
+        """Note that an attempt failed which ran beside the last one: that counts when its turn comes."""
+        if attempt.failure is not None:
+            self._plan.failed_beside(attempt.number, attempt.failure)
 
     def failed(self, attempt: Attempt) -> None:
         """Have the plan go on from this one of several attempts that ran at once."""
         before, self._last = self._last, attempt
         if before is not None and before is not attempt and before.failure is not None:
-            self._plan.note(before.failure)
+            self._plan.note(before.number, before.failure)
 
     def only(self, able: Callable[[Adapter, Candidate], bool]) -> None:
         """Leave alone from now on what is not able."""
@@ -165,11 +172,14 @@ class Tries(Generic[M]):
         raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)
 
     def _attempt(self, step: Step, places: Sequence[Gate]) -> tuple[Attempt, M]:
-        candidate, backend, method = self._able[step.number]
-        if not step.pause:
+        self._last = self._made(step.number, places, repeated=step.pause > 0)
+        return self._last, self._able[step.number][2]
+
+    def _made(self, number: int, places: Sequence[Gate], *, repeated: bool = False) -> Attempt:
+        candidate, backend, _ = self._able[number]
+        if not repeated:
             backend.budget.earn()
-        self._last = Attempt(self._call, backend, candidate, places, streamed=self._streamed)
-        return self._last, method
+        return Attempt(self._call, backend, candidate, places, number=number, streamed=self._streamed)
 
     def _patience(self, backend: Backend) -> float:
         """Return the seconds that are left for further tries, of which ``backend`` is the first."""

@@ -18,7 +18,7 @@ from portico_core.policy import Policy
 from portico_core.resilience.budget import Budget
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Routes
-from tests.core.cases import BROKEN, KEY, SILENT
+from tests.core.cases import BROKEN, CALLERS_KEY, KEY, MISTAKE, SILENT
 from tests.core.test_broken import A_CUT
 from tests.support.core import (
     BINDINGS,
@@ -126,6 +126,59 @@ async def test_a_refusal_is_not_answered_by_the_other(streamed: bool) -> None:
             await call(gateway, streamed=streamed)
         await b.released()
     assert raised.value.code == "content_filter"
+
+
+@both_ways
+@pytest.mark.parametrize("refusal", [REFUSED, MISTAKE, CALLERS_KEY, KEY, BROKEN])
+async def test_a_failure_beside_the_first_takes_nothing_from_it(
+    refusal: GatewayError, streamed: bool
+) -> None:
+    """Whatever the second says, the first is waited for."""
+    b_over = asyncio.Event()
+    a, b = Upstream([says("a", b_over, streamed=streamed)]), Upstream([[refusal]])
+    async with direct(hedging({"a": a, "b": b}, _SOON)) as gateway:
+        calling = asyncio.create_task(call(gateway, streamed=streamed))
+        await b.called()
+        await b.released()
+        b_over.set()
+        told, receipt = await calling
+    assert told == "a"
+    assert [each.candidate.backend for each in receipt.attempts] == ["b", "a"]
+
+
+@both_ways
+async def test_a_refusal_beside_a_first_that_fails_is_told_when_its_turn_comes(streamed: bool) -> None:
+    """The first is tried once more before; nobody is asked again who has refused, nor anybody behind."""
+    b_over = asyncio.Event()
+    a = Upstream([[b_over, BROKEN], [BROKEN]])
+    b, c = Upstream([[MISTAKE]]), Upstream([says("c", streamed=streamed)])
+    async with direct(hedging({"a": a, "b": b, "c": c}, _SOON)) as gateway:
+        # The second try of the first is not raced.
+        gateway._setup.backends["a"].hedges = Budget(share=0.0, floor=1.0)
+        calling = asyncio.create_task(call(gateway, streamed=streamed))
+        await b.called()
+        await b.released()
+        b_over.set()
+        with pytest.raises(GatewayError) as raised:
+            await calling
+    assert raised.value.message == MISTAKE.message
+    assert [len(each.calls) for each in (a, b, c)] == [2, 1, 0]
+
+
+@both_ways
+async def test_one_that_asked_for_time_beside_the_first_gets_it(streamed: bool) -> None:
+    """The first failed later: it is the one that is tried again, whichever began last."""
+    b_over = asyncio.Event()
+    a = Upstream([[b_over, BROKEN], says("a", streamed=streamed)])
+    b = Upstream([[from_upstream(429, "slow down", retry_after=20)]])
+    async with direct(hedging({"a": a, "b": b}, _SOON)) as gateway:
+        calling = asyncio.create_task(call(gateway, streamed=streamed))
+        await b.called()
+        await b.released()
+        b_over.set()
+        told, _ = await calling
+    assert told == "a"
+    assert [len(each.calls) for each in (a, b)] == [2, 1]
 
 
 @both_ways

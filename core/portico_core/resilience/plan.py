@@ -1,7 +1,9 @@
 """Which candidate is tried next, and after which pause: what a call goes through before its commit. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from portico.errors import GatewayError
@@ -37,22 +39,16 @@ class Plan:
         self._may_repeat = may_repeat
         self._chance = chance
         self._now = 0
-        self._repeats = 0
-        # Who failed last, and what may mend that.
-        self._failed, self._cure = 0, Cure()
+        # Repeats of each candidate, and what came of those that failed beside the current try.
+        self._repeats: Counter[int] = Counter()
+        self._beside: dict[int, GatewayError] = {}
+        # What may mend the last failure, and the largest context that was too small. None: none was.
+        self._cure = Cure()
+        self._too_small: float | None = None
         self._error: GatewayError | None = None
         self._only: Sequence[int] = range(len(candidates))
         # Whether a candidate that could serve the call was tried; whether those that were passed have begun.
         self._tried = self._at_last = False
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """How far it has come, for ``stay``."""
-        return self._now, self._repeats
-
-    def stay(self, place: tuple[int, int]) -> None:
-        """Take back what has been passed since."""
-        self._now, self._repeats = place
 
     def only(self, numbers: Sequence[int]) -> None:
         """Leave all other candidates alone from now on."""
@@ -66,18 +62,25 @@ class Plan:
         """
         return self._error
 
-    def after(self, error: GatewayError, patience: float) -> Step | None:
-        """Return what follows a failure of the current try. None: nothing; ``patience``: seconds left."""
-        sign = self.note(error)
-        self._failed, self._cure = self._now, sign.cure
+    def after(self, number: int, error: GatewayError, patience: float) -> Step | None:
+        """Return what follows the failure of a try. None: nothing; ``patience``: seconds left.
+
+        ``number``: whose try it was. The plan goes on from there.
+        """
+        sign = self.note(number, error)
+        self._now, self._cure = number, sign.cure
         return self._again(error, sign, patience) or self.past(patience)
 
-    def note(self, error: GatewayError) -> Symptom:
+    def note(self, number: int, error: GatewayError) -> Symptom:
         """Remember a failure that another one follows at once; return what it is a sign of."""
         sign = symptom(error)
         if self._error is None or sign is not Symptom.MISSING:
             self._error = error
         self._tried = self._tried or not sign.cure.unfit
+        if sign.cure.larger:
+            context = self._candidates[number].context
+            # What is larger than an unknown one nobody knows.
+            self._too_small = max(self._too_small or 0, inf if context is None else context)
         return sign
 
     def past(self, patience: float) -> Step | None:
@@ -86,9 +89,23 @@ class Plan:
             return None
         for number in range(self._now + 1, len(self._candidates)):
             if self._may_mend(number):
-                self._now, self._repeats = number, 0
+                failed = self._beside.pop(number, None)
+                if failed is not None:
+                    return self.after(number, failed, patience)
+                self._now = number
                 return Step(number)
         return None
+
+    def beside(self, patience: float) -> Sequence[int]:
+        """Return who may be asked beside the current try, in order: those behind it that have not failed."""
+        if patience <= 0 or self._at_last:
+            return ()
+        behind = range(self._now + 1, len(self._candidates))
+        return [number for number in behind if number not in self._beside and self._may_mend(number)]
+
+    def failed_beside(self, number: int, error: GatewayError) -> None:
+        """Note the failure of one that ran beside the current try: it counts when its turn comes."""
+        self._beside[number] = error
 
     def still(self, passed: Iterable[int], patience: float) -> Sequence[int]:
         """Return those of the candidates that were passed which are to be tried after all, as nobody is left.
@@ -101,24 +118,22 @@ class Plan:
 
     def back(self, number: int) -> Step:
         """Return the try of a candidate that has been passed. No other follows it but such a one."""
-        self._now, self._repeats, self._at_last = number, 0, True
+        self._now, self._at_last = number, True
         return Step(number)
 
     def _may_mend(self, number: int) -> bool:
-        context = self._candidates[self._failed].context
-        fits = not self._cure.larger or _larger(self._candidates[number].context, context)
-        return fits and number in self._only
+        return number in self._only and _is_larger(self._candidates[number].context, self._too_small)
 
     def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
         pause = self._pause(error, sign)
         wanted = error.retry_after
-        if self._repeats >= sign.cure.again or pause >= patience or self._now not in self._only:
+        if self._repeats[self._now] >= sign.cure.again or pause >= patience or self._now not in self._only:
             return None
         if wanted is not None and wanted > _SHORT:
             return None
         if not self._may_repeat():
             return None
-        self._repeats += 1
+        self._repeats[self._now] += 1
         return Step(self._now, pause)
 
     def _pause(self, error: GatewayError, sign: Symptom) -> float:
@@ -127,9 +142,9 @@ class Plan:
             # Some say 0, or a date that is past. All that were turned away together are not to come back
             # together.
             return max(first, error.retry_after) + self._chance() * _FIRST
-        return float(min(_LONGEST, first * 2**self._repeats) * (1 - self._chance() / 2))
+        return float(min(_LONGEST, first * 2 ** self._repeats[self._now]) * (1 - self._chance() / 2))
 
 
-def _larger(context: int | None, than: int | None) -> bool:
-    """Tell whether a candidate's context is known to be larger."""
-    return context is not None and than is not None and context > than
+def _is_larger(context: int | None, than: float | None) -> bool:
+    """Tell whether a candidate's context is known to be larger than what was too small, if anything was."""
+    return than is None or (context is not None and context > than)
