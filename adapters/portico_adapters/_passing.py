@@ -1,5 +1,6 @@
 """Which of the caller's headers go on to a backend, and whose key it sees. Pure."""
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -83,14 +84,19 @@ class PassingSettings:
             return {}
         names = self._names()
         return {
-            header.name.lower(): text
+            name: text
             for header in headers
-            if header.name.lower() in names and (text := _text(header.value)) is not None
+            if (name := header.name.lower()) in names and (text := _text(header.value)) is not None
         }
 
-    def _names(self) -> set[str]:
-        names = {name.lower() for name in self.pass_headers}
-        return names.union(_CREDENTIALS) if self.callers_key else names
+    def _names(self) -> frozenset[str]:
+        return _lower(tuple(self.pass_headers), (_CREDENTIALS if self.callers_key else ()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _lower(*names: tuple[str, ...]) -> frozenset[str]:
+    # For each request anew it would cost more than to look through the headers.
+    return frozenset(name.lower() for each in names for name in each)
 
 
 def beside(call: Upstream[Any]) -> dict[str, str]:

@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Final
 
 import portico
-from portico.errors import GatewayError, deadline_exceeded, internal, too_many_calls, unavailable
+from portico.errors import too_many_calls, unavailable
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import (
     ChatRequest,
@@ -29,9 +28,8 @@ from portico.v1.gateway_pb2 import (
     StreamRequest,
     StreamResponse,
 )
-from portico.v1.receipt_pb2 import Outcome
 from portico.v1.status_pb2 import GatewayState
-from portico_core import dispatch, operations, stages, telemetry
+from portico_core import dispatch, operations, stages
 from portico_core.backends import Backend
 from portico_core.call import Call
 from portico_core.config import Config
@@ -39,6 +37,7 @@ from portico_core.keys import Keys
 from portico_core.metrics import Metrics, ModelLabels
 from portico_core.model_health import ModelHealth
 from portico_core.operations import R, S, Streaming, Unary
+from portico_core.settling import Settling
 from portico_core.setup import Setup
 from portico_core.state_store import OwnState, StateStore
 
@@ -175,18 +174,26 @@ class RoutingGateway:
     async def _answer(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Unary[R]
     ) -> R:
-        with self._admitted(setup), self._settled(call, setup):
-            await _pass(call, through)
-            return await dispatch.answer(call, setup.backends, operation)
+        self._admit(setup)
+        try:
+            with self._settled(call, setup):
+                await _pass(call, through)
+                return await dispatch.answer(call, setup.backends, operation)
+        finally:
+            self._running -= 1
 
     async def _stream(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Streaming[S]
     ) -> AsyncGenerator[S, None]:
-        with self._admitted(setup), self._settled(call, setup):
-            await _pass(call, through)
-            async with contextlib.aclosing(dispatch.stream(call, setup.backends, operation)) as responses:
-                async for response in responses:
-                    yield response
+        self._admit(setup)
+        try:
+            with self._settled(call, setup):
+                await _pass(call, through)
+                async with contextlib.aclosing(dispatch.stream(call, setup.backends, operation)) as responses:
+                    async for response in responses:
+                        yield response
+        finally:
+            self._running -= 1
 
     def _labels(self) -> ModelLabels:
         return ModelLabels(self._setup.config.routes, self._setup.catalog)
@@ -195,45 +202,15 @@ class RoutingGateway:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
 
-    @contextlib.contextmanager
-    def _admitted(self, setup: Setup) -> Iterator[None]:
+    def _admit(self, setup: Setup) -> None:
         """Turn a call away, before anything is done for it, when too many are under way."""
         if self._running >= setup.config.grpc.max_calls:
             self.metrics.shed()
             raise too_many_calls()
         self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
-    @contextlib.contextmanager
-    def _settled(self, call: Call, setup: Setup) -> Iterator[None]:
-        """See a call to its end, whichever it is: only GatewayErrors leave, and the receipt is made."""
-        context = call.context
-        context.request_id = context.request_id or f"req_{secrets.token_hex(16)}"
-        outcome = Outcome.OUTCOME_OK
-        self.metrics.began(call)
-        try:
-            with setup.in_use():
-                yield
-        except GatewayError as error:
-            outcome, call.error = Outcome.OUTCOME_ERROR, error
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            outcome = Outcome.OUTCOME_CANCELLED
-            if context.remaining() == 0:
-                # gRPC cancels the handler at the deadline, which may come before our own watch does.
-                outcome, call.error = Outcome.OUTCOME_ERROR, deadline_exceeded()
-            raise
-        except Exception as error:
-            _log.exception("call failed %s", telemetry.line(request_id=context.request_id, rpc=call.rpc))
-            outcome, call.error = Outcome.OUTCOME_ERROR, internal(repr(error))
-            raise call.error from error
-        finally:
-            context.receipt = telemetry.receipt(call, outcome)
-            telemetry.log(call, context.receipt)
-            self.metrics.ended(call, outcome)
+    def _settled(self, call: Call, setup: Setup) -> Settling:
+        return Settling(call, setup, self.metrics)
 
 
 async def _close(old: Setup, earlier: Collection[asyncio.Task[None]], but: Collection[Backend]) -> None:

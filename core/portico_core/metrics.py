@@ -4,13 +4,14 @@ Every label takes its values from a set that no caller can make grow. The metric
 docs/operations.md.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, ProcessCollector
 
 import portico
+from portico.tallies import Known, Spread, Tally
 from portico.v1.errors_pb2 import ErrorClass
 from portico.v1.receipt_pb2 import Attempt, Outcome
 from portico_core.backends import Backend
@@ -42,47 +43,45 @@ class Metrics:
         self.registry: Final = CollectorRegistry()
         own = self.registry
         call = ("rpc", "model", "backend")
-        calls = Counter(
-            "portico_calls", "Calls that have ended, by outcome.", (*call, "outcome"), registry=own
+        self._calls = Tally("portico_calls", "Calls that have ended, by outcome.", (*call, "outcome"), own)
+        self._errors = Tally(
+            "portico_call_errors", "Calls that ended with an error.", (*call, "error_class"), own
         )
-        errors = Counter(
-            "portico_call_errors", "Calls that ended with an error.", (*call, "error_class"), registry=own
+        self._running = Tally("portico_calls_in_flight", "Calls under way.", ("rpc",), own, falls=True)
+        self._durations = Spread(
+            "portico_call_duration_seconds", "From the start of a call to its end.", call, _DURATIONS, own
         )
-        running = Gauge("portico_calls_in_flight", "Calls under way.", ("rpc",), registry=own)
-        durations = Histogram(
-            "portico_call_duration_seconds",
-            "From the start of a call to its end.",
-            call,
-            registry=own,
-            buckets=_DURATIONS,
-        )
-        first_content = Histogram(
+        self._first_content = Spread(
             "portico_time_to_first_content_seconds",
             "From the start of a streamed call to its first content.",
             ("model", "backend"),
-            registry=own,
-            buckets=_FIRST_CONTENT,
+            _FIRST_CONTENT,
+            own,
         )
-        tokens = Counter(
+        self._tokens = Tally(
             "portico_tokens",
             "Tokens of prompts and of answers, by who counted them.",
             ("model", "backend", "type", "source"),
-            registry=own,
+            own,
         )
-        spent = Counter(
+        self._spent = Tally(
             "portico_spent_tokens",
             "Tokens that attempts cost beside the answers, as their backends told.",
             ("backend", "type"),
-            registry=own,
+            own,
         )
-        unpriced = Counter(
+        self._unpriced = Tally(
             "portico_attempts_unpriced",
             "Attempts that may have cost tokens that their backends did not tell.",
             ("backend",),
-            registry=own,
+            own,
         )
-        attempts = Counter(
-            "portico_attempts", "Attempts that have ended.", ("backend", "result"), registry=own
+        self._attempts = Tally("portico_attempts", "Attempts that have ended.", ("backend", "result"), own)
+        self._passed = Tally(
+            "portico_candidates_passed",
+            "Candidates that calls passed by without a try.",
+            ("backend", "reason"),
+            own,
         )
         attempts_running = Gauge(
             "portico_attempts_in_flight", "Attempts under way.", ("backend",), registry=own
@@ -90,12 +89,6 @@ class Metrics:
         queued = Gauge("portico_calls_queued", "Calls that wait for a place.", ("backend",), registry=own)
         breakers = Gauge(
             "portico_breakers_open", "Models that calls are kept away from.", ("backend",), registry=own
-        )
-        passed = Counter(
-            "portico_candidates_passed",
-            "Candidates that calls passed by without a try.",
-            ("backend", "reason"),
-            registry=own,
         )
         shed = Counter("portico_calls_shed", "Calls that were turned away at once.", registry=own)
         #: Counts a call that is turned away.
@@ -106,29 +99,14 @@ class Metrics:
             (breakers, Backend.ailing),
         )
         # All that have one of the labels whose values a reload may change.
-        self._labelled: Final[Sequence[Counter | Histogram]] = (
-            *(calls, errors, durations, first_content, tokens),
-            *(spent, unpriced, attempts, passed),
+        self._labelled: Final[Sequence[Tally | Spread]] = (
+            *(self._calls, self._errors, self._durations, self._first_content, self._tokens),
+            *(self._spent, self._unpriced, self._attempts, self._passed),
         )
         self._backends: set[str] = set()
         self._models = models
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
         ProcessCollector(registry=own)
-        # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
-        self._calls = cache(calls.labels)
-        self._errors = cache(errors.labels)
-        self._running = cache(running.labels)
-        self._durations = cache(durations.labels)
-        self._first_content = cache(first_content.labels)
-        self._tokens = cache(tokens.labels)
-        self._spent = cache(spent.labels)
-        self._unpriced = cache(unpriced.labels)
-        self._attempts = cache(attempts.labels)
-        self._passed = cache(passed.labels)
-        self._found: Final = (
-            *(self._calls, self._errors, self._durations, self._first_content, self._tokens),
-            *(self._spent, self._unpriced, self._attempts, self._passed),
-        )
         self.follow(models, backends)
 
     def follow(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
@@ -145,24 +123,13 @@ class Metrics:
         for name, backend in running.items():
             for gauge, read in self._of_backends:
                 gauge.labels(name).set_function(partial(read, backend))
-        self._forget(
-            {
-                "backend": lambda name: not name or name in running or name in self._backends,
-                "model": lambda name: models.has(name) or before.has(name),
-            }
-        )
+        known: Known = {
+            "backend": lambda name: not name or name in running or name in self._backends,
+            "model": lambda name: models.has(name) or before.has(name),
+        }
+        for each in self._labelled:
+            each.forget(known)
         self._backends = set(running)
-
-    def _forget(self, known: Mapping[str, Callable[[str], bool]]) -> None:
-        """Forget what was counted under values of labels that are not known. Nobody counts meanwhile."""
-        for metric in self._labelled:
-            samples = [sample for each in metric.collect() for sample in each.samples]
-            for label, is_known in known.items():
-                for value in {each.labels[label] for each in samples if label in each.labels}:
-                    if not is_known(value):
-                        metric.remove_by_labels({label: value})
-        for found in self._found:
-            found.cache_clear()
 
     async def told(self) -> CollectorRegistry:
         """Return the registry, for ``admin``."""
@@ -170,35 +137,35 @@ class Metrics:
 
     def began(self, call: Call) -> None:
         """Count a call that starts."""
-        self._running(call.rpc).inc()
+        self._running.add((call.rpc,))
 
     def ended(self, call: Call, outcome: Outcome.ValueType) -> None:
         """Count a call that is over, with its attempts and what it cost."""
         model, backend = self._models.label(call.model), _backend(call)
         labels = (call.rpc, model, backend)
-        self._running(call.rpc).dec()
-        self._calls(*labels, _OUTCOMES[outcome]).inc()
-        self._durations(*labels).observe(call.elapsed_ms() / 1000)
+        self._running.add((call.rpc,), -1)
+        self._calls.add((*labels, _OUTCOMES[outcome]))
+        self._durations.observe(labels, call.elapsed_ms() / 1000)
         if call.error is not None:
-            self._errors(*labels, call.error.error_class.name.lower()).inc()
+            self._errors.add((*labels, call.error.error_class.name.lower()))
         if call.first_content_ms is not None and call.rpc in _STREAMED:
-            self._first_content(model, backend).observe(call.first_content_ms / 1000)
+            self._first_content.observe((model, backend), call.first_content_ms / 1000)
         for attempt in call.attempts:
-            self._attempts(attempt.candidate.backend, _result(attempt)).inc()
+            self._attempts.add((attempt.candidate.backend, _result(attempt)))
         for _, record, *_ in call.spent:
             name, cost = record.candidate.backend, record.usage
             if record.HasField("usage"):
-                self._spent(name, "input").inc(max(0, cost.prompt_tokens))
-                self._spent(name, "output").inc(max(0, cost.completion_tokens))
+                self._spent.add((name, "input"), max(0, cost.prompt_tokens))
+                self._spent.add((name, "output"), max(0, cost.completion_tokens))
             elif record.unpriced:
-                self._unpriced(name).inc()
+                self._unpriced.add((name,))
         for candidate, why in call.passed:
-            self._passed(candidate.backend, why).inc()
+            self._passed.add((candidate.backend, why))
         if call.usage is not None:
             # A number that this gateway does not know is another gateway's, which is a backend.
             source = SOURCES.get(call.usage.source, SOURCES[0])
-            self._tokens(model, backend, "input", source).inc(max(0, call.usage.prompt_tokens))
-            self._tokens(model, backend, "output", source).inc(max(0, call.usage.completion_tokens))
+            self._tokens.add((model, backend, "input", source), max(0, call.usage.prompt_tokens))
+            self._tokens.add((model, backend, "output", source), max(0, call.usage.completion_tokens))
 
 
 class ModelLabels:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final
 
 from portico_core import backends, operations, stages
@@ -59,17 +59,16 @@ class Setup:
         for settings in self.config.backends:
             self.backends[settings.name].concurrency = settings.concurrency
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keep what it opened open for a call, while the block runs."""
+    def take(self) -> None:
+        """Keep what it opened open for a call."""
         self._calls += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
+
+    def give_back(self) -> None:
+        """Note that a call is over."""
+        self._calls -= 1
+        if not self._calls:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Wait until no call uses it."""

@@ -1,8 +1,8 @@
 """HTTP headers on their way through: what travels on, what comes back. Pure functions."""
 
 import math
+import os
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -86,7 +86,7 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 def new_request_id() -> str:
     """Make an id in the form of OpenAI's."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 def traceparent(headers: Mapping[str, str]) -> str | None:

@@ -5,13 +5,13 @@ docs/operations.md.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector
 
 import portico
 from portico.errors import GatewayError
+from portico.tallies import Spread, Tally
 from portico_facade.request import METHODS
 
 #: What nginx logs for a client that left before it was answered.
@@ -32,40 +32,35 @@ class Metrics:
         self.registry: Final = CollectorRegistry()
         own = self.registry
         asked = ("route", "method", "status")
-        requests = Counter(
-            "portico_http_requests", "Requests that are over, by class of status.", asked, registry=own
+        self._requests = Tally(
+            "portico_http_requests", "Requests that are over, by class of status.", asked, own
         )
-        errors = Counter(
+        self._errors = Tally(
             "portico_http_errors",
             "Requests that ended with an error, in the midst of a stream too.",
             ("route", "error_class", "status"),
-            registry=own,
+            own,
         )
         running = Gauge(
             "portico_http_requests_in_flight", "Requests under way, the scrape among them.", registry=own
         )
         running.set_function(in_flight)
-        durations = Histogram(
+        self._durations = Spread(
             "portico_http_request_duration_seconds",
             "From the headers of a request to the end of its answer.",
             asked,
-            registry=own,
-            buckets=_DURATIONS,
+            _DURATIONS,
+            own,
         )
-        first_bytes = Histogram(
+        self._first_bytes = Spread(
             "portico_http_time_to_first_byte_seconds",
             "From the headers of a request to the beginning of its answer.",
             ("route", "stream"),
-            registry=own,
-            buckets=_FIRST_BYTES,
+            _FIRST_BYTES,
+            own,
         )
         Info("portico_build", "The version that runs.", registry=own).info({"version": portico.__version__})
         ProcessCollector(registry=own)
-        # To find a child by its labels costs more than to count; as the labels are bounded, so is this.
-        self._requests = cache(requests.labels)
-        self._errors = cache(errors.labels)
-        self._durations = cache(durations.labels)
-        self._first_bytes = cache(first_bytes.labels)
 
     async def told(self) -> CollectorRegistry:
         """Return the registry."""
@@ -85,16 +80,16 @@ class Metrics:
         """Count a request. ``first_byte``: seconds; None: the client did not wait for it."""
         known = method if method in METHODS else OTHER
         asked = (route, known, f"{status // 100}xx")
-        self._requests(*asked).inc()
-        self._durations(*asked).observe(seconds)
+        self._requests.add(asked)
+        self._durations.observe(asked, seconds)
         if first_byte is not None:
-            self._first_bytes(route, "true" if streamed else "false").observe(first_byte)
+            self._first_bytes.observe((route, "true" if streamed else "false"), first_byte)
         if status == CLIENT_GONE:
-            self._errors(route, "client_gone", str(CLIENT_GONE)).inc()
+            self._errors.add((route, "client_gone", str(CLIENT_GONE)))
         elif error is not None:
-            self._errors(route, error.error_class.name.lower(), str(error.http_status)).inc()
+            self._errors.add((route, error.error_class.name.lower(), str(error.http_status)))
 
     def refused(self, error: GatewayError) -> None:
         """Count what came over a connection and was no request."""
-        self._requests(OTHER, OTHER, f"{error.http_status // 100}xx").inc()
-        self._errors(OTHER, error.error_class.name.lower(), str(error.http_status)).inc()
+        self._requests.add((OTHER, OTHER, f"{error.http_status // 100}xx"))
+        self._errors.add((OTHER, error.error_class.name.lower(), str(error.http_status)))

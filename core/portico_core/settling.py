@@ -1,0 +1,63 @@
+"""What every call gets, however it ends: a name, a receipt, a line in the log, and a place in the counts."""
+
+import asyncio
+import logging
+import os
+from types import TracebackType
+from typing import Final
+
+from portico.errors import GatewayError, deadline_exceeded, internal
+from portico.v1.receipt_pb2 import Outcome
+from portico_core import telemetry
+from portico_core.call import Call
+from portico_core.metrics import Metrics
+from portico_core.setup import Setup
+
+_log: Final = logging.getLogger("portico.gateway")
+
+
+class Settling:
+    """``with``: sees a call to its end, whichever it is; only GatewayErrors leave.
+
+    What its setup has open stays open for it. A class, as a generator would cost it twice as much.
+    """
+
+    __slots__ = ("_call", "_metrics", "_setup")
+
+    def __init__(self, call: Call, setup: Setup, metrics: Metrics) -> None:
+        self._call = call
+        self._setup = setup
+        self._metrics = metrics
+
+    def __enter__(self) -> None:
+        context = self._call.context
+        context.request_id = context.request_id or f"req_{os.urandom(16).hex()}"
+        self._metrics.began(self._call)
+        self._setup.take()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        call = self._call
+        self._setup.give_back()
+        outcome = Outcome.OUTCOME_OK if error is None else self._outcome(error)
+        call.context.receipt = telemetry.receipt(call, outcome)
+        telemetry.log(call, call.context.receipt)
+        self._metrics.ended(call, outcome)
+        if call.error is not None and isinstance(error, Exception) and call.error is not error:
+            raise call.error from error
+
+    def _outcome(self, error: BaseException) -> Outcome.ValueType:
+        call = self._call
+        if isinstance(error, GatewayError):
+            call.error = error
+        elif isinstance(error, Exception):
+            where = telemetry.line(request_id=call.context.request_id, rpc=call.rpc)
+            _log.error("call failed %s", where, exc_info=error)
+            call.error = internal(repr(error))
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit) and call.context.remaining() == 0:
+            # gRPC cancels the handler at the deadline, which may come before our own watch does.
+            call.error = deadline_exceeded()
+        else:
+            return Outcome.OUTCOME_CANCELLED
+        return Outcome.OUTCOME_ERROR
