@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from portico.v1.tools_pb2 import ToolChoice
 from portico_adapters._flavours.row import PLAIN, Flavour, Thoughts
 
 _ONE_LIMIT: Final = {"max_completion_tokens": "max_tokens"}
@@ -125,6 +126,34 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
     "moonshot": Flavour(
         url="https://api.moonshot.ai/v1",
         hosts=("moonshot.ai", "moonshot.cn"),
+        roles=_NO_DEVELOPER,
+    ),
+    # Its page "OpenAI compatibility": what it does not list it passes over in silence.
+    "ollama": Flavour(
+        url="http://localhost:11434/v1",
+        renamed=_ONE_LIMIT,
+        refused={
+            **_NO_AUDIO,
+            **_NO_FUNCTIONS,
+            **_NO_STORE,
+            **_NO_MODERATION,
+            **_ONE_ANSWER,
+            "logit_bias": (),
+            "logprobs": (False,),
+            "top_logprobs": (0,),
+            "prediction": (),
+            "tool_choice": (ToolChoice(mode="auto"),),
+            "verbosity": ("medium",),
+            "web_search_options": (),
+        },
+        unsent=(
+            "metadata",
+            "prompt_cache_key",
+            "prompt_cache_options",
+            "prompt_cache_retention",
+            "safety_identifier",
+            "user",
+        ),
         roles=_NO_DEVELOPER,
     ),
     "openrouter": Flavour(url="https://openrouter.ai/api/v1", hosts=("openrouter.ai",)),

@@ -205,6 +205,8 @@ REFUSED = [
     ("cerebras", {"functions": [{"name": "now"}]}),
     ("deepseek", {"n": 3}),
     ("perplexity", {"logit_bias": {"1": 2}}),
+    ("ollama", {"tool_choice": "required"}),
+    ("ollama", {"logprobs": True}),
     *((provider, {"store": True}) for provider in ("mistral", "groq", "cerebras")),
     *((provider, {"moderation": {"model": "m"}}) for provider in ("mistral", "groq", "cerebras")),
     ("deepseek", {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}}),
