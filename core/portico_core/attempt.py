@@ -15,7 +15,7 @@ from portico.v1.usage_pb2 import Usage
 from portico_core.backends import Backend
 from portico_core.call import Call, Spent
 from portico_core.policy import DROP
-from portico_core.resilience.breaker import Ticket, verdict
+from portico_core.resilience.breaker import verdict
 from portico_core.resilience.symptoms import Symptom, symptom
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
@@ -78,8 +78,10 @@ class Attempt:
         self.on_commit: Callable[[], None] | None = None
         self._streamed = streamed
         self._places = places
-        self._ticket = Ticket(0)
         self._started = monotonic()
+        # Noted here and not when it begins, which may be later: nobody else is to be the probe meanwhile.
+        self._ticket = self.standing.breaker.began(self._started)
+        self._begun = False
         self._first_content: End | None = None
         self._dropped: Sequence[str] = ()
         self._upstream_request_id = ""
@@ -136,15 +138,18 @@ class Attempt:
         return (monotonic() - self._started) * 1000
 
     def give_back(self) -> None:
-        """Give back the places that were taken for it, once. It may have had no chance to begin."""
+        """Give back what was taken for it, once. It may have had no chance to begin."""
         for each in self._places:
             each.leave()
         self._places = ()
+        if not self._begun:
+            self._begun = True
+            self.standing.breaker.ended(self._ticket, None, monotonic(), well=False)
 
     def __enter__(self) -> None:
         self.backend.began()
         self.standing.began()
-        self._ticket = self.standing.breaker.began(self._started)
+        self._begun = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

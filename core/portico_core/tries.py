@@ -1,7 +1,8 @@
 """The tries of one call: its candidates, in the order and at the pace that the plan gives.
 
 One whose breaker is open is passed, and so is one that is full, when its queue is full too. Should that
-leave nobody who could serve the call, the one whose breaker is due soonest is tried all the same.
+leave nobody who could serve the call, the one whose breaker is due soonest is tried all the same, unless its
+backend has asked for a pause.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from portico.adapter import Adapter
-from portico.errors import GatewayError, deadline_exceeded, internal, overloaded
+from portico.errors import GatewayError, deadline_exceeded, internal, limited, overloaded
 from portico_core.attempt import Attempt
 from portico_core.backends import Backend
 from portico_core.call import FULL, OPEN, Call
+from portico_core.resilience.breaker import Breaker
 from portico_core.resilience.plan import Plan, Step
 from portico_core.routing import Candidate
 from portico_core.state_store import Gate
@@ -125,16 +127,18 @@ class Tries(Generic[M]):
 
     def _admits(self, number: int, places: Sequence[Gate] = ()) -> bool:
         """Tell whether calls may go to a candidate; where not, ``places`` are given back."""
-        candidate, backend, _ = self._able[number]
-        breaker = backend.standings.of(candidate.model).breaker
         # The share of the calls that one which returns gets is drawn once.
-        if breaker.admits(monotonic(), (lambda: 0.0) if places else random.random):
+        if self._breaker(number).admits(monotonic(), (lambda: 0.0) if places else random.random):
             return True
         for each in places:
             each.leave()
         self._open.append(number)
-        self._call.passed.append((candidate, OPEN))
+        self._call.passed.append((self._able[number][0], OPEN))
         return False
+
+    def _breaker(self, number: int) -> Breaker:
+        candidate, backend, _ = self._able[number]
+        return backend.standings.of(candidate.model).breaker
 
     async def _places(self, number: int) -> Sequence[Gate] | None:
         """Take the places that an attempt needs, maybe after a while. None: there is none."""
@@ -156,9 +160,10 @@ class Tries(Generic[M]):
         patience = inf if self._last is None else self._patience(self._last.backend)
         able = self._able
         still = self._plan.still(self._open, patience)
-        for number in sorted(
-            still, key=lambda each: able[each][1].standings.of(able[each][0].model).breaker.due
-        ):
+        await self._rest(still)
+        for number in sorted(still, key=lambda each: self._breaker(each).due):
+            if self._breaker(number).rest(monotonic()):
+                continue
             self._open.remove(number)
             self._call.passed.remove((able[number][0], OPEN))
             places = await self._places(number)
@@ -170,6 +175,14 @@ class Tries(Generic[M]):
         if left is not None and left < _NO_TIME:
             raise deadline_exceeded()
         raise overloaded("All backends of this model are busy. Try again shortly.", _ASK_AGAIN)
+
+    async def _rest(self, numbers: Sequence[int]) -> None:
+        """Wait while the backends of all of them have asked for a pause; raise 429 where it is long."""
+        while rest := min((self._breaker(each).rest(monotonic()) for each in numbers), default=0.0):
+            pause = self._plan.wait(rest, self._patience(self._able[numbers[0]][1]))
+            if pause is None:
+                raise limited(rest)
+            await asyncio.sleep(pause)
 
     def _attempt(self, step: Step, places: Sequence[Gate]) -> tuple[Attempt, M]:
         self._last = self._made(step.number, places, repeated=step.pause > 0)

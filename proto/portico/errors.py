@@ -130,6 +130,14 @@ def overloaded(message: str, retry_after: float) -> GatewayError:
     return GatewayError(ErrorClass.CAPACITY, 503, message, SERVER, "overloaded", retry_after=retry_after)
 
 
+def limited(retry_after: float) -> GatewayError:
+    """429: a backend has asked for a pause, of which so many seconds are left. It is not asked meanwhile."""
+    message = "The backend's rate limit is reached. Try again later."
+    return GatewayError(
+        ErrorClass.CAPACITY, 429, message, RATE_LIMIT, "rate_limit_exceeded", retry_after=retry_after
+    )
+
+
 def too_many_calls() -> GatewayError:
     """503: the gateway serves as many calls as it takes. Most are over soon: a second is worth waiting."""
     return overloaded("The gateway is overloaded. Try again shortly.", 1.0)

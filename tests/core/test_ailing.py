@@ -1,5 +1,7 @@
 """Calls keep away from candidates that ail, however the gateway is reached."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -7,12 +9,13 @@ import pytest
 
 from portico.errors import GatewayError, from_upstream, invalid_request, upstream_failed
 from portico.gateway import CallContext, Gateway
-from portico.v1.gateway_pb2 import GetStatusRequest
+from portico.v1.gateway_pb2 import ChatRequest, GetStatusRequest, StreamRequest
 from portico.v1.status_pb2 import BackendStatus, BreakerState
 from portico_core.resilience import breaker, plan
 from tests.core.cases import MISTAKE, SILENT
 from tests.support.core import (
     BINDINGS,
+    FOREVER,
     Script,
     Upstream,
     answer,
@@ -22,6 +25,7 @@ from tests.support.core import (
     contents,
     direct,
     finish,
+    params,
     role,
     text,
 )
@@ -75,7 +79,7 @@ async def test_it_is_tried_by_one_call_when_its_time_has_come(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    "failure", [SILENT, from_upstream(401, "bad key"), from_upstream(429, "slow down", retry_after=60)]
+    "failure", [SILENT, from_upstream(401, "bad key"), from_upstream(402, "no money", retry_after=60)]
 )
 @pytest.mark.parametrize("binding", BINDINGS)
 async def test_the_last_candidate_is_tried_all_the_same(binding: str, failure: GatewayError) -> None:
@@ -89,12 +93,91 @@ async def test_the_last_candidate_is_tried_all_the_same(binding: str, failure: G
 
 async def test_of_several_that_are_open_the_one_that_is_due_first_is_tried() -> None:
     """And no other: all are known to fail."""
-    later = Upstream([[from_upstream(429, "slow", retry_after=200)]])
-    sooner = Upstream([[from_upstream(429, "slow", retry_after=100)]])
+    later, sooner = Upstream([[SILENT]]), Upstream([[SILENT]])
     async with direct(config({"a": later, "b": sooner})) as gateway:
-        for _ in range(4):
-            assert await call(gateway) == "rate_limit_exceeded"
-    assert (len(later.calls), len(sooner.calls)) == (1, 4)
+        for _ in range(5):
+            with pytest.raises(GatewayError):
+                await gateway.chat(ChatRequest(params=params("b/b-model")), CallContext(""))
+        for _ in range(8):
+            assert await call(gateway) == "upstream_timeout"
+    assert (len(later.calls), len(sooner.calls)) == (5, 8)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_a_backend_that_asked_for_a_pause_is_spared_even_by_those_whom_nobody_else_serves(
+    binding: str, streamed: bool, status: int
+) -> None:
+    """They hear how much of it is left."""
+    upstream = Upstream([[from_upstream(status, "slow down", retry_after=50)]])
+    async with BINDINGS[binding](config({"a": upstream})) as gateway:
+        await call(gateway, streamed=streamed)
+        for _ in range(8):
+            stream = gateway.stream(ask_stream(), CallContext(""))
+            with pytest.raises(GatewayError) as raised:
+                await (anext(stream) if streamed else gateway.chat(ask(), CallContext("")))
+            assert (raised.value.http_status, raised.value.code) == (429, "rate_limit_exceeded")
+            assert 40 < (raised.value.retry_after or 0) <= 50
+    assert len(upstream.calls) == 1
+
+
+async def test_a_short_pause_that_the_backend_asked_another_for_is_waited_out() -> None:
+    """As far as the caller's deadline allows it."""
+    upstream = Upstream([[from_upstream(429, "slow down", retry_after=0.3)], FINE])
+    async with direct(config({"a": upstream})) as gateway:
+        first = asyncio.create_task(gateway.chat(ask(), CallContext("")))
+        await upstream.called()
+        await upstream.released()
+        loop = asyncio.get_running_loop()
+        with pytest.raises(GatewayError) as raised:
+            await gateway.chat(ask(), CallContext("", deadline=loop.time() + 0.1))
+        context = CallContext("")
+        assert (await gateway.chat(ask(), context)).served.backend == "a"
+        await first
+    assert raised.value.code == "rate_limit_exceeded"
+    assert context.receipt is not None
+    assert len(context.receipt.attempts) == 1
+    assert len(upstream.calls) == 3
+
+
+async def test_when_the_pause_is_over_one_call_finds_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are turned away until it is answered; should it leave, the next one goes."""
+    monkeypatch.setattr(breaker, "_ALONE", 0.0)
+    monkeypatch.setattr(plan, "_SHORT", 0.0)
+    answered = asyncio.Event()
+    limited = from_upstream(429, "slow down", retry_after=60)
+    upstream = Upstream([[limited], [FOREVER], [answered, answer()], FINE])
+    async with direct(config({"a": upstream})) as gateway:
+        assert await call(gateway) == "rate_limit_exceeded"
+        leaves = asyncio.create_task(call(gateway))
+        await upstream.called(2)
+        assert [await call(gateway) for _ in range(20)] == ["rate_limit_exceeded"] * 20
+        leaves.cancel()
+        await asyncio.wait([leaves])
+        first = asyncio.create_task(call(gateway))
+        await upstream.called(3)
+        assert await call(gateway) == "rate_limit_exceeded"
+        answered.set()
+        assert await first == "a"
+        assert await asyncio.gather(*[call(gateway) for _ in range(20)]) == ["a"] * 20
+
+
+async def test_one_call_alone_finds_out_also_where_it_is_told_of_its_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which begin once the caller has heard of them; one that never does leaves the way to the next."""
+    monkeypatch.setattr(breaker, "_COOLDOWN", 0.0)
+    ailing = Upstream([*[[SILENT]] * 5, [role(), text("hello"), finish()]])
+    async with direct(config({"a": ailing, "b": Upstream([[role(), text("hello"), finish()]])})) as gateway:
+        for _ in range(5):
+            assert await call(gateway, streamed=True) == "b"
+        request = StreamRequest(params=params(), events=True)
+        async with contextlib.aclosing(gateway.stream(request, CallContext(""))) as stream:
+            assert (await anext(stream)).events[0].candidate.backend == "a"
+            assert await call(gateway, streamed=True) == "b"
+        assert len(ailing.calls) == 5
+        assert await call(gateway, streamed=True) == "a"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,7 @@ from portico.errors import (
     upstream_silent,
     upstream_unreachable,
 )
-from portico_core.resilience.breaker import Breaker, State, Verdict, verdict
-
-FAILURE = Verdict()
+from portico_core.resilience.breaker import FAILURE, Breaker, State, Verdict, verdict
 
 
 def fail(breaker: Breaker, now: float, says: Verdict = FAILURE, times: int = 1) -> None:
@@ -44,8 +42,9 @@ def never() -> float:
         (upstream_unreachable("nobody"), FAILURE),
         (from_upstream(500, ""), FAILURE),
         (from_upstream(429, ""), Verdict(1, passes=True)),
-        (from_upstream(503, "", retry_after=7), Verdict(7, passes=True)),
-        (from_upstream(529, "", retry_after=1e9), Verdict(300, passes=True)),
+        (from_upstream(503, "", retry_after=7), Verdict(7, passes=True, named=True)),
+        (from_upstream(529, "", retry_after=1e9), Verdict(300, passes=True, named=True)),
+        (from_upstream(429, "", retry_after=0.0), Verdict(0, passes=True)),
         (from_upstream(429, "", code="insufficient_quota"), Verdict(60)),
         (from_upstream(402, "", retry_after=90), Verdict(90)),
         (from_upstream(401, ""), Verdict(inf)),
@@ -141,6 +140,85 @@ def test_a_limit_passes_by_itself() -> None:
     assert breaker.state(7) is State.CLOSED
     tickets = [breaker.began(7) for _ in range(9) if breaker.admits(7, never)]
     assert len(tickets) == 9
+
+
+LIMIT = Verdict(7, passes=True, named=True)
+
+
+def test_a_pause_that_the_backend_asked_for_is_kept_by_all_and_ended_by_one() -> None:
+    """The first goes alone until it is answered."""
+    breaker = Breaker()
+    fail(breaker, 0, LIMIT)
+    assert breaker.rest(6) == 1
+    assert (breaker.rest(7), breaker.admits(7, never)) == (0, True)
+    first = breaker.began(7)
+    assert breaker.rest(7.25) == 0.75
+    assert not breaker.admits(7.25, never)
+    breaker.answered(first, 7.5)
+    assert (breaker.rest(7.5), breaker.admits(7.5, never), breaker.due) == (0, True, -inf)
+
+
+def test_who_has_not_been_refused_within_a_second_ends_the_pause() -> None:
+    """Limits refuse at once, and answers may take long."""
+    breaker = Breaker()
+    fail(breaker, 0, LIMIT)
+    breaker.began(7)
+    assert (breaker.rest(8), breaker.admits(8, never)) == (0, True)
+    breaker.began(8)
+    assert (breaker.rest(8), breaker.admits(8, never)) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("says", "rest", "admits"),
+    [(LIMIT, 7, False), (None, 0, True), (FAILURE, 0, True), (Verdict(60), 0, False)],
+)
+def test_what_comes_of_the_first_after_a_pause_tells_what_follows(
+    says: Verdict | None, rest: float, admits: bool
+) -> None:
+    """A new pause; or the next one finds out; any other failure says that the limit is over."""
+    breaker = Breaker()
+    fail(breaker, 0, LIMIT)
+    breaker.ended(breaker.began(7), says, 7, well=False)
+    assert (breaker.rest(7), breaker.admits(7, never)) == (rest, admits)
+
+
+def test_a_pause_of_hours_is_tried_each_minute_where_nobody_else_is_left() -> None:
+    """By one call."""
+    breaker, limit = Breaker(), Verdict(300, passes=True, named=True)
+    fail(breaker, 0, limit)
+    assert (breaker.rest(59), breaker.rest(60), breaker.admits(60, never)) == (1, 0, False)
+    first = breaker.began(60)
+    assert breaker.rest(60) == 1
+    breaker.ended(first, limit, 60.5, well=False)
+    assert (breaker.rest(60.5), breaker.due) == (60, 360.5)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from(["limit", "broken", "answer", "leave", "run"]))))
+def test_nobody_goes_in_a_pause_and_one_at_a_time_at_its_end(steps: list[tuple[float, str]]) -> None:
+    """Of calls that nobody else could serve; whatever comes of those before."""
+    breaker, now, until, alone = Breaker(), 0.0, 0.0, -1.0
+    for seconds, outcome in steps:
+        now += seconds
+        assert (now < max(until, alone)) == (breaker.rest(now) > 0)
+        if breaker.rest(now):
+            continue
+        ticket = breaker.began(now)
+        assert ticket.first == (until > 0 and alone < until)
+        # Who goes first after a pause goes alone for a second.
+        alone = now + 1 if ticket.first else -1.0
+        until = until if ticket.first else 0.0
+        if outcome == "answer":
+            breaker.answered(ticket, now)
+            until, alone = 0.0, -1.0
+        if outcome == "leave":
+            alone = -1.0
+        says = {"limit": Verdict(2, passes=True, named=True), "broken": FAILURE}.get(outcome)
+        if outcome == "limit":
+            until, alone = now + 2, -1.0
+        elif outcome == "broken":
+            until, alone = 0.0, -1.0
+        if outcome != "run":
+            breaker.ended(ticket, says, now, well=outcome == "answer")
 
 
 def test_limits_that_never_end_are_a_failure() -> None:

@@ -1,7 +1,6 @@
 """Never all: whatever candidates did before, a call is tried by somebody who may serve it."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
@@ -20,10 +19,12 @@ from tests.core.test_ailing import FINE, call
 from tests.support.core import BINDINGS, Binding, Script, Upstream, ask, config, direct, over_grpc
 
 LIMITED: Final = from_upstream(429, "slow down", retry_after=60)
+# As that, but it passes when somebody pays: that the backend asks for time is no reason to believe it.
+UNPAID: Final = from_upstream(402, "no money", retry_after=60)
 MISSING: Final = from_upstream(404, "no such model", code="model_not_found")
 TOO_LONG: Final = invalid_request("too long", code="context_length_exceeded")
 
-FAILURES: Final = (BROKEN, BUSY, KEY, LIMITED, MISSING, MISTAKE, SILENT, TOO_LONG)
+FAILURES: Final = (BROKEN, BUSY, KEY, LIMITED, MISSING, MISTAKE, SILENT, TOO_LONG, UNPAID)
 OUTCOMES: Final = st.sampled_from((None, *FAILURES))
 
 
@@ -32,14 +33,24 @@ def script(outcome: GatewayError | None) -> Script:
 
 
 async def calls_of(upstreams: Sequence[Upstream], calls: int) -> None:
-    """Make calls: each must be tried by a candidate, and by none that another was tried after."""
+    """Make calls: each must be tried by a candidate, and by none that another was tried after.
+
+    But for one that a backend has asked to be spared.
+    """
     async with direct(config({str(number): each for number, each in enumerate(upstreams)})) as gateway:
         for _ in range(calls):
             before = sum(len(each.calls) for each in upstreams)
             context = CallContext("")
-            with contextlib.suppress(GatewayError):
+            error = None
+            try:
                 await gateway.chat(ask(), context)
-            assert sum(len(each.calls) for each in upstreams) > before
+            except GatewayError as raised:
+                error = raised
+            if sum(len(each.calls) for each in upstreams) == before:
+                assert error is not None
+                assert (error.code, error.http_status) == ("rate_limit_exceeded", 429)
+                assert 0 < (error.retry_after or 0) <= 60
+                assert any([LIMITED] in each.scripts or [BUSY] in each.scripts for each in upstreams)
             assert context.receipt is not None
             tried = [each.candidate.backend for each in context.receipt.attempts]
             assert [name for name, _ in groupby(tried)] == list(dict.fromkeys(tried))
@@ -67,7 +78,7 @@ def test_no_sequence_of_failures_leaves_a_call_without_a_try(
 @given(st.integers(1, 4), st.data())
 def test_one_that_is_well_again_is_found_whatever_all_did_before(count: int, data: st.DataObject) -> None:
     """Once every breaker is open, the next calls go to somebody, and a whole one closes again."""
-    failure = data.draw(st.sampled_from([KEY, LIMITED, SILENT]))
+    failure = data.draw(st.sampled_from([KEY, UNPAID, SILENT]))
     upstreams = [Upstream([*[[failure]] * 5, FINE]) for _ in range(count)]
 
     async def run() -> None:
@@ -106,7 +117,7 @@ async def test_one_whose_breaker_is_open_is_better_than_one_that_cannot_serve(
     binding: Binding, unfit: GatewayError
 ) -> None:
     """It is asked after all the others, and may be well by now."""
-    came, tried = await ailing(binding, Upstream([[LIMITED], FINE]), Upstream([[unfit]]))
+    came, tried = await ailing(binding, Upstream([[UNPAID], FINE]), Upstream([[unfit]]))
     # The second one's own breaker is open for a key: it is due later than the first one's.
     assert (came, tried[-1]) == ("a", "a")
 
@@ -114,7 +125,9 @@ async def test_one_whose_breaker_is_open_is_better_than_one_that_cannot_serve(
 @pytest.mark.parametrize("binding", BINDINGS.values(), ids=BINDINGS)
 async def test_what_ails_the_first_is_told_not_that_the_second_lacks_the_model(binding: Binding) -> None:
     came, tried = await ailing(binding, Upstream([[LIMITED]]), Upstream([[MISSING]]))
-    assert (came, tried) == ("rate_limit_exceeded", ["b", "a"])
+    assert (came, tried) == ("rate_limit_exceeded", ["b"])
+    came, tried = await ailing(binding, Upstream([[UNPAID]]), Upstream([[MISSING]]))
+    assert (came, tried) == ("insufficient_quota", ["b", "a"])
 
 
 async def test_where_one_was_tried_that_could_serve_the_open_one_is_left_alone() -> None:
@@ -129,7 +142,7 @@ async def test_of_a_prompt_that_is_too_long_only_a_larger_context_that_is_open_i
     context: int, tried: list[str]
 ) -> None:
     route = Route("m", (Candidate("a", "x", context=context), Candidate("b", "x", context=100)))
-    came, asked = await ailing(direct, Upstream([[LIMITED], FINE]), Upstream([FINE, [TOO_LONG]]), route)
+    came, asked = await ailing(direct, Upstream([[UNPAID], FINE]), Upstream([FINE, [TOO_LONG]]), route)
     assert (came, asked) == ("a" if len(tried) == 2 else "context_length_exceeded", tried)
 
 
@@ -137,10 +150,9 @@ async def test_who_is_passed_is_named_once_however_often_it_is_looked_at(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Both are open; the one that is tried at last is not passed."""
-    sooner = Upstream([[from_upstream(429, "slow", retry_after=100)]])
-    later = Upstream([[from_upstream(429, "slow", retry_after=200)]])
-    async with direct(config({"a": sooner, "b": later})) as gateway:
-        await call(gateway)
+    async with direct(config({"a": Upstream([[SILENT]]), "b": Upstream([[SILENT]])})) as gateway:
+        for _ in range(5):
+            await call(gateway)
         with caplog.at_level("INFO", "portico.calls"):
             await call(gateway)
     assert "passed=b/b-model:open " in caplog.text

@@ -3,7 +3,9 @@
 1. Closed: calls go there. It opens when it fails five times on end, or ten times out of the last twenty, and
    at once where the backend itself says that it cannot serve.
 2. Open: calls go elsewhere until a moment that is set when it opens. Was it a limit of rate or an overload,
-   it is closed again then; five of them without an answer between them count as failures on end.
+   it is closed again then; five of them without an answer between them count as failures on end. Where the
+   backend has named the moment nobody goes there before it at all, and the first who does goes alone until it
+   is answered, or has not been refused for a second: limits refuse at once.
 3. Half-open: the moment has come. One call at a time is let through, to see.
 4. Returning: it has answered. A share of the calls is let through that grows until it is closed again; a
    failure opens it as before.
@@ -31,6 +33,9 @@ _COOLDOWN: Final = 15.0
 _BRIEF: Final = 1.0
 # Seconds of what a backend may ask for: a mistaken Retry-After does not keep it away for a day.
 _LONGEST: Final = 300.0
+# Seconds of that for which nobody goes there, though nobody else be left, and for which the first goes alone.
+_ALONE: Final = 60.0
+_REFUSED_BY: Final = 1.0
 # Seconds after a quota that is used up, or a 403: somebody has to pay, or to permit something, which takes
 # longer than a cooldown, but which nobody tells the gateway.
 _QUOTA: Final = 60.0
@@ -50,10 +55,14 @@ class State(Enum):
 
 
 class Ticket(NamedTuple):
-    """Of an attempt: what state of the breaker it began in, and whether it is the one probe."""
+    """Of an attempt: what state of the breaker it began in, and whether it is the one probe.
+
+    ``first``: whether it is the first after a pause that the backend asked for.
+    """
 
     epoch: int
     probe: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,12 @@ class Verdict:
     cooldown: float | None = None
     #: Whether it is over by itself then, without a call that shows it.
     passes: bool = False
+    #: Whether the backend itself has said how long.
+    named: bool = False
 
 
-_FAILURE: Final = Verdict()
+#: One that counts, with others like it.
+FAILURE: Final = Verdict()
 _COUNTED: Final = frozenset({Symptom.FAILED, Symptom.SILENT, Symptom.UNREACHABLE})
 
 
@@ -77,10 +89,10 @@ def verdict(error: GatewayError, *, by_caller: bool = False) -> Verdict | None:
     """
     sign = symptom(error)
     if sign in _COUNTED:
-        return _FAILURE
+        return FAILURE
     if sign is Symptom.BUSY and not (by_caller and error.upstream_status == 429):
         wanted = _BRIEF if error.retry_after is None else min(_LONGEST, error.retry_after)
-        return Verdict(wanted, passes=True)
+        return Verdict(wanted, passes=True, named=bool(error.retry_after))
     if sign is not Symptom.KEY or by_caller:
         return None
     if error.code == QUOTA:
@@ -93,8 +105,8 @@ class Breaker:
     """One candidate's. ``now`` is in seconds on any clock that never goes back."""
 
     __slots__ = (
-        *("_changed", "_fails", "_limits", "_outcomes", "_passes", "_probing", "_seen", "_since", "_ticket"),
-        "_until",
+        *("_changed", "_fails", "_finding", "_limits", "_outcomes", "_passes", "_probing", "_rest", "_seen"),
+        *("_since", "_ticket", "_until"),
     )
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
@@ -108,6 +120,10 @@ class Breaker:
         self._until: float | None = None
         self._passes = False
         self._probing = False
+        # The backend asked for a pause: the moment until which nobody goes there, and whether the first one
+        # has gone since.
+        self._rest: float | None = None
+        self._finding = False
         # Returning: the moment of the answer.
         self._since: float | None = None
 
@@ -125,8 +141,14 @@ class Breaker:
         """The moment from which a call may try it; that of a closed one has always been."""
         return -inf if self._until is None else self._until
 
+    def rest(self, now: float) -> float:
+        """Return the seconds for which not even a call goes there that nobody else could serve."""
+        return 0.0 if self._rest is None else max(0.0, self._rest - now)
+
     def admits(self, now: float, chance: Callable[[], float]) -> bool:
         """Tell whether a call may go there; ``chance`` returns a number from 0 to 1, less than 1."""
+        if self._rest is not None and now < self._rest:
+            return False
         if self._until is None:
             return self._since is None or chance() < self.share(now)
         return now >= self._until and not self._probing
@@ -139,13 +161,24 @@ class Breaker:
 
     def began(self, now: float) -> Ticket:
         """Note an attempt that starts, admitted or not; return what its end is told with."""
+        ticket = self._ticket._replace(first=self._is_first(now))
         if self._until is None or self._probing or now < self._until:
-            return self._ticket
+            return ticket
         if self._passes:
-            self._until = None
-            return self._ticket
+            if self._rest is None:
+                self._until = None
+            return ticket
         self._probing = True
-        return self._ticket._replace(probe=True)
+        return ticket._replace(probe=True)
+
+    def _is_first(self, now: float) -> bool:
+        """Tell whether an attempt that starts is the first after a pause that the backend asked for."""
+        if self._rest is None or now < self._rest:
+            return False
+        # Who comes while the first has not been refused in time finds the pause over.
+        self._finding = not self._finding
+        self._rest = now + _REFUSED_BY if self._finding else None
+        return self._finding
 
     def answered(self, ticket: Ticket, now: float) -> None:
         """Note that an answer, or the first content of a stream, has come."""
@@ -153,6 +186,7 @@ class Breaker:
         if self._until is None or ticket.epoch != self._ticket.epoch:
             return
         self._until, self._since = None, None if self._passes else now
+        self._rest, self._finding = None, False
         self._begin()
 
     def ended(self, ticket: Ticket, says: Verdict | None, now: float, *, well: bool) -> None:
@@ -169,10 +203,17 @@ class Breaker:
             self._count(0)
             if self._since is not None and now >= self._since + _RETURN:
                 self._since = None
-        elif ticket.probe:
-            self._probing = False
+        else:
+            self._probing = self._probing and not ticket.probe
+            if ticket.first and self._finding:
+                # The next one finds out.
+                self._rest, self._finding = now, False
 
     def _failed(self, says: Verdict, now: float) -> None:
+        if says.named:
+            self._rest, self._finding = now + min(_ALONE, says.cooldown or 0), False
+        elif not says.passes:
+            self._rest, self._finding = None, False
         if self._until is not None and now < self._until:
             # It was tried all the same. What its backend asks for counts, one more failure does not.
             self._until = max(self._until, now + (says.cooldown or 0))

@@ -49,6 +49,8 @@ class Plan:
         self._only: Sequence[int] = range(len(candidates))
         # Whether a candidate that could serve the call was tried; whether those that were passed have begun.
         self._tried = self._at_last = False
+        # Seconds of pauses that backends asked others for.
+        self._rested = 0.0
 
     def only(self, numbers: Sequence[int]) -> None:
         """Leave all other candidates alone from now on."""
@@ -115,6 +117,15 @@ class Plan:
         if self._tried or (self._error is not None and patience <= 0):
             return ()
         return [number for number in passed if self._may_mend(number)]
+
+    def wait(self, rest: float, patience: float) -> float | None:
+        """Return the pause until one is tried whose backend asked for one, as nobody is left. None: too long.
+
+        ``rest``: the seconds of it that are left. All such pauses of a call are short together.
+        """
+        self._rested += rest
+        pause = rest + self._chance() * _FIRST
+        return pause if self._rested <= _SHORT and pause < patience else None
 
     def back(self, number: int) -> Step:
         """Return the try of a candidate that has been passed. No other follows it but such a one."""
