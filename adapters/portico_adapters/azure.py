@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
-from portico.adapter import Limits, UpstreamCall
+from portico.adapter import Limits
 from portico.errors import GatewayError
-from portico.v1.gateway_pb2 import ChatResponse
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
@@ -42,14 +41,6 @@ class AzureAdapter(OpenAIAdapter):
     def __init__(self, name: str, settings: AzureSettings, limits: Limits) -> None:
         super().__init__(name, settings, limits)
         self._version = settings.api_version or ""
-
-    async def chat(self, call: UpstreamCall, /) -> ChatResponse:
-        response = await super().chat(call)
-        for choice in response.completion.choices:
-            if not choice.HasField("message"):
-                # The filter may leave out the whole message, which no client expects.
-                choice.message.role = "assistant"
-        return response
 
     async def list_models(self, _headers: Sequence[Header], /) -> Sequence[Model]:
         """Return none: with a key one can list the models that could be deployed, not those that are."""

@@ -29,7 +29,8 @@ from portico_adapters._abilities import with_abilities
 from portico_adapters._chunk_stream import ChunkStream, R
 from portico_adapters._continuing import begun
 from portico_adapters._flavours import FLAVOURS, flavour_of
-from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
+from portico_adapters._flavours.annotations import joined
+from portico_adapters._flavours.answers import ChunkSettler, settle_completion, settle_text
 from portico_adapters._flavours.prefix import Continued, beginning, cut_from
 from portico_adapters._flavours.request import params_for
 from portico_adapters._hops import HOPS_HEADER, one_hop_on, onward
@@ -121,19 +122,18 @@ class OpenAIAdapter:
         self.lists_by_caller = settings.lists_by_caller
 
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
-        body = render_chat(params_for(self._flavour, call), model=call.model, stream=False)
+        body = render_chat(joined(params_for(self._flavour, call)), model=call.model, stream=False)
         answered, headers = await self._answer("/chat/completions", call, body)
-        completion = settle_completion(_read(parse_completion, answered))
+        completion = settle_completion(_read(parse_completion, answered), call.request_id)
         cut_from(completion, beginning(self._flavour, call.params))
         return ChatResponse(completion=completion, headers=headers)
 
     def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
-        params = params_for(self._flavour, call)
+        params = joined(params_for(self._flavour, call))
         asks = self._flavour.takes_stream_options
         body = render_chat(params, model=call.model, stream=True, stream_options=asks)
-        chunks = ChunkStream(
-            StreamResponse, ChunkParser(settle_chunk), self._limits.answer_bytes, chat_chunks
-        )
+        parser = ChunkParser(ChunkSettler(call.request_id).settle)
+        chunks = ChunkStream(StreamResponse, parser, self._limits.answer_bytes, chat_chunks)
         told = beginning(self._flavour, call.params)
         return self._stream("/chat/completions", call, body, Continued(chunks, told) if told else chunks)
 

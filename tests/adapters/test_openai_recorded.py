@@ -11,7 +11,7 @@ from portico.testing.wire import answer, streamed
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.headers_pb2 import Header
-from portico_adapters._flavours.answers import settle_chunk, settle_completion
+from portico_adapters._flavours.answers import ChunkSettler, settle_completion
 from tests.adapters.openai_tools import CALL, backend
 from tests.support.corpus import Case, parametrize
 
@@ -30,7 +30,7 @@ def _is_chat(case: Case) -> bool:
 async def test_an_answer_says_what_the_dialect_makes_of_it(case: Case, size: int | None) -> None:
     """Unstreamed."""
     async with backend(answer(case.body, size=size)) as (adapter, _):
-        assert (await adapter.chat(CALL)).completion == settle_completion(parse_completion(case.body))
+        assert (await adapter.chat(CALL)).completion == settle_completion(parse_completion(case.body), "r")
 
 
 @SIZES
@@ -57,7 +57,7 @@ async def test_an_error_is_what_the_dialect_makes_of_it(case: Case) -> None:
 
 def _expected(body: bytes) -> list[tuple[ChunkHeader, ChatChunk]]:
     """Return the chunks of a recorded stream, parsed one by one."""
-    parser, header, found = ChunkParser(settle_chunk), ChunkHeader(), []
+    parser, header, found = ChunkParser(ChunkSettler("r").settle), ChunkHeader(), []
     for line in body.splitlines():
         if line.startswith(b"data:") and line != b"data: [DONE]":
             message = StreamResponse()

@@ -11,6 +11,7 @@ from portico.adapter import Adapter, EmbeddingCall, Limits
 from portico.config import Url
 from portico.secret import Secret
 from portico.v1.gateway_pb2 import EmbedResponse
+from portico_adapters._flavours import FLAVOURS
 from portico_adapters.anthropic import AnthropicAdapter
 from portico_adapters.anthropic.settings import AnthropicSettings
 from portico_adapters.azure import AzureAdapter, AzureSettings
@@ -94,8 +95,10 @@ _OPENAI_OTHERS: Final = {
 }
 
 
-def _openai_adapter(url: str, _: Case) -> Adapter:
-    return OpenAIAdapter("recorded", OpenAISettings(f"{url}/v1"), Limits())
+def _openai_adapter(url: str, case: Case) -> Adapter:
+    """With the row of the case's provider, where there is one."""
+    flavour = case.provider if case.provider in FLAVOURS else None
+    return OpenAIAdapter("recorded", OpenAISettings(f"{url}/v1", flavour=flavour), Limits())
 
 
 def _openai(judge: Judge = openai_sdk.judge, by: str = "openai") -> Provider:

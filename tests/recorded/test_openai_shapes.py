@@ -1,9 +1,10 @@
 """What Portico sends for recorded answers of every provider is OpenAI's API, by its document and its SDK."""
 
+import contextlib
 import functools
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
@@ -12,39 +13,31 @@ from pydantic import BaseModel
 
 from portico.adapter import Adapter, UpstreamCall
 from portico.errors import GatewayError
-from portico.openai.chunks import ChunkRenderer
 from portico.openai.errors import render_error, render_error_event
 from portico.openai.responses import render_completion
+from portico.testing.assemble import assemble
 from portico.v1.chat_pb2 import ChatCompletionParams
+from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.message_pb2 import ChatMessage
 from portico_core.operations import Identity
 from tests.recorded.kinds import MODEL, Kind
 from tests.recorded.providers import PROVIDERS
 from tests.support.corpus import Case, parametrize
+from tests.support.openai_sdk_stream import events_of, put_together, whole
 from tests.support.shared import shared
 
 WHOLE: Final = "CreateChatCompletionResponse"
 CHUNK: Final = "CreateChatCompletionStreamResponse"
 ERROR: Final = "ErrorResponse"
 
+#: What callers read of a message. Of numbers that vendors say again with each piece the SDK makes sums.
+READ: Final = (
+    *("role", "content", "refusal", "reasoning_content", "reasoning", "reasoning_details", "tool_calls"),
+    *("function_call", "audio", "annotations", "citations", "references", "images"),
+)
+
 #: Schema -> the SDK's model of the same.
 MODELS: Final[Mapping[str, type[BaseModel]]] = {WHOLE: ChatCompletion, CHUNK: ChatCompletionChunk}
-
-_TIER: Final = "Groq's service tiers have names of its own"
-_NO_TYPE: Final = "Mistral leaves out the type and the index of tool calls"
-
-#: Case -> what of the backend's own goes through though OpenAI's API does not have it.
-DIFFERS: Final[Mapping[str, str]] = {
-    "groq-text-2f2a4c": _TIER,
-    "groq-tool-call-b642d8": _TIER,
-    "test-reasoning-wire-contract-groq-gpt-oss-thinking-false-noo-cf7214": _TIER,
-    "test-reasoning-wire-contract-groq-gpt-oss-thinking-merges-us-17432c": _TIER,
-    "test-reasoning-wire-contract-groq-gpt-oss-thinking-minimal-f-dd44dc": _TIER,
-    "test-reasoning-wire-contract-groq-qwen3-enable-level-sends-n-2522da": _TIER,
-    "mistral-tool-call-e9c3a1": _NO_TYPE,
-    "mistral-tool-call-stream-f859c6": _NO_TYPE,
-    "chat-completion-image-input-52cabe": "a preview of 2023 had finish_details for finish_reason",
-}
 
 
 def _is_chat(case: Case) -> bool:
@@ -54,19 +47,38 @@ def _is_chat(case: Case) -> bool:
 
 @parametrize(_is_chat)
 async def test_what_the_caller_reads_is_openais(case: Case, servers: Mapping[str, str]) -> None:
-    """Whole answers, every chunk, and errors; what is known to differ still does."""
+    """Whole answers, every chunk, and errors; no case is let off."""
+    async with _adapter(case, servers) as adapter:
+        sent = await (_streamed if case.stream else _whole)(adapter)
+    wrong = [problem for name, data in sent for problem in _problems(name, data)]
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+@parametrize(lambda case: _is_chat(case) and bool(case.stream))
+async def test_the_sdk_puts_a_stream_together(case: Case, servers: Mapping[str, str]) -> None:
+    """As ``client.chat.completions.stream()`` does: to what the whole answer would have been."""
+    messages: list[StreamResponse] = []
+    with contextlib.suppress(GatewayError):
+        async with _adapter(case, servers) as adapter, aclosing(adapter.stream(_call())) as stream:
+            messages.extend([message async for message in stream])
+    if not any(chunk.choices for message in messages for chunk in message.chunks):
+        # It ended before it said anything.
+        return
+    found = put_together(events_of(messages))
+    for choice, expected in zip(found, whole(assemble(messages)), strict=True):
+        for name in READ:
+            assert choice["message"].get(name) == expected["message"].get(name), name
+
+
+@asynccontextmanager
+async def _adapter(case: Case, servers: Mapping[str, str]) -> AsyncIterator[Adapter]:
     make = PROVIDERS[case.provider].adapter
     assert make is not None
     adapter = make(f"{servers['all']}/@{case.name}", case)
     try:
-        sent = await (_streamed if case.stream else _whole)(adapter)
+        yield adapter
     finally:
         await adapter.aclose()
-    wrong = [problem for name, data in sent for problem in _problems(name, data)]
-    if case.name in DIFFERS:
-        assert wrong, "is OpenAI's API now: take it out of DIFFERS"
-    else:
-        assert not wrong, "\n".join(sorted(set(wrong)))
 
 
 async def _whole(adapter: Adapter) -> list[tuple[str, Any]]:
@@ -81,25 +93,15 @@ async def _whole(adapter: Adapter) -> list[tuple[str, Any]]:
 
 async def _streamed(adapter: Adapter) -> list[tuple[str, Any]]:
     """Return every event with the name of its schema."""
-    renderer = ChunkRenderer(include_usage=True)
-    identity, text, end = Identity("chatcmpl-"), b"", b""
+    messages: list[StreamResponse] = []
+    end: list[tuple[str, Any]] = []
     try:
-        async with aclosing(adapter.stream(_call())) as messages:
-            async for message in messages:
-                if message.HasField("header"):
-                    identity.fill(message.header)
-                text += renderer.render(message)
-        text += renderer.finish()
+        async with aclosing(adapter.stream(_call())) as stream:
+            async for message in stream:
+                messages += [message]
     except GatewayError as error:
-        end = render_error_event(error)
-    chunks = [(CHUNK, event) for event in _events(text)]
-    return chunks + [(ERROR, event) for event in _events(end)]
-
-
-def _events(text: bytes) -> Iterator[Any]:
-    for line in text.splitlines():
-        if line.startswith(b"data: ") and line != b"data: [DONE]":
-            yield json.loads(line[6:])
+        end = [(ERROR, json.loads(render_error_event(error).removeprefix(b"data: ")))]
+    return [(CHUNK, event) for event in events_of(messages)] + end
 
 
 def _call() -> UpstreamCall:

@@ -1,6 +1,6 @@
 """Content that comes as a list of parts (Mistral's): text, reasoning and what the text refers to. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,27 +16,33 @@ class Said:
 
     text: str | None
     thought: str | None
-    #: Parts of the type "reference", {"type", "reference_ids"}, as they came.
+    #: As OpenRouter has them: {"type": "image_url", "image_url": {"url"}}.
+    images: list[_Part]
+    #: Parts of the type "reference", {"type", "reference_ids"}, and all others, as they came.
     references: list[_Part]
     #: The thoughts once more, as ``reasoning_details``, where one of them is signed: else they need none.
     details: list[_Part]
 
 
-def said_in(parts: object) -> Said | None:
-    """Return what a list of parts says; None where it is none, or has parts of other types."""
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        return None
+def said_in(parts: Sequence[object]) -> Said:
+    """Return what a list of parts says. What is no object, and no text, says nothing."""
     by_type: dict[str, list[_Part]] = {}
     for part in parts:
-        by_type.setdefault(str(part.get("type")), []).append(part)
+        told = {"type": "text", "text": part} if isinstance(part, str) else part
+        if isinstance(told, dict):
+            by_type.setdefault(str(told.get("type")), []).append(told)
     texts, thoughts = by_type.pop("text", []), by_type.pop("thinking", [])
-    references = by_type.pop("reference", [])
-    if by_type:
-        return None
+    images = [_image(part) for part in by_type.pop("image_url", [])]
+    references = [part for others in by_type.values() for part in others]
     thought = _joined(piece for part in thoughts for piece in _pieces(part.get("thinking")))
     signed = any(isinstance(part.get("signature"), str) for part in thoughts)
     details = [_detail(index, part) for index, part in enumerate(thoughts)] if signed else []
-    return Said(_joined(texts), thought, references, details)
+    return Said(_joined(texts), thought, images, references, details)
+
+
+def _image(part: _Part) -> _Part:
+    told = part.get("image_url")
+    return {**part, "image_url": {"url": told}} if isinstance(told, str) else part
 
 
 def thinking_parts(thought: str, details: object) -> list[_Part]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from portico.v1.chat_pb2 import ChatCompletion, ChatCompletionParams
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._chunk_stream import ChunkStream
-from portico_adapters._flavours.answers import put
+from portico_adapters._flavours.members import put
 from portico_adapters._flavours.row import Flavour
 
 

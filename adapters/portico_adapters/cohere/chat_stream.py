@@ -17,7 +17,7 @@ from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
 from portico_adapters.cohere import answers
 from portico_adapters.cohere.chat_answer import Called
 from portico_adapters.cohere.events import CALLS, CITATIONS, CONTENT, END, EVENT, PLAN_DELTA, End, Event
-from portico_adapters.cohere.reasoning import DETAILS, PLAN, THINKING, detail, details_json
+from portico_adapters.cohere.reasoning import DETAILS, PLAN, THINKING, StreamedThoughts
 from portico_adapters.cohere.usage import usage_of
 
 
@@ -54,6 +54,7 @@ class ChatStream:
         self._legacy = answers.is_legacy(call)
         self._begun = False
         self._calls = 0
+        self._thoughts = StreamedThoughts()
         #: The call that is being told, by the backend's index.
         self._open: dict[int, _Call] = {}
         self._takes: Final[Mapping[str, Callable[[Event, StreamResponse], None]]] = {
@@ -108,7 +109,7 @@ class ChatStream:
             choice.delta.content = block.text
         if block.thinking:
             choice.delta.reasoning_content = block.thinking
-            choice.delta.extra_json = _details(block.thinking, THINKING, event.index or 0)
+            self._thoughts.add(THINKING, event.index or 0, block.thinking)
         if event.logprobs and (logprobs := answers.logprobs_of([event.logprobs])):
             choice.logprobs.CopyFrom(logprobs)
 
@@ -117,7 +118,7 @@ class ChatStream:
         if delta and delta.message and delta.message.tool_plan:
             choice = self._choice(event, into)
             choice.delta.reasoning_content = delta.message.tool_plan
-            choice.delta.extra_json = _details(delta.message.tool_plan, PLAN, 0)
+            self._thoughts.add(PLAN, 0, delta.message.tool_plan)
 
     def _call_start(self, event: Event, into: StreamResponse) -> None:
         called = _called(event)
@@ -185,6 +186,8 @@ class ChatStream:
             raise error
         self._close_calls(event, into)
         choice = self._choice(event, into)
+        if entries := self._thoughts.entries():
+            choice.delta.extra_json = encode({DETAILS: entries}).decode()
         choice.finish_reason = answers.finish_reason(
             end.finish_reason, called=self._calls > 0, legacy=self._legacy
         )
@@ -198,7 +201,3 @@ class ChatStream:
 def _called(event: Event) -> Called | None:
     delta = answers.read(event.delta, CALLS)
     return delta.message.tool_calls if delta and delta.message else None
-
-
-def _details(text: str, kind: str, index: int) -> str:
-    return encode({DETAILS: details_json([detail(text, kind, index)])}).decode()

@@ -45,6 +45,23 @@ def details_json(entries: Iterable[Mapping[str, object]]) -> Raw:
     return Raw(encode(list(entries)))
 
 
+class StreamedThoughts:
+    """Collects the thoughts of a stream, to be told once: SDKs append every text of entries in pieces."""
+
+    def __init__(self) -> None:
+        #: By the format and the backend's index, as they came.
+        self._pieces: dict[tuple[str, int], list[str]] = {}
+
+    def add(self, kind: str, index: int, text: str) -> None:
+        """Take a piece."""
+        self._pieces.setdefault((kind, index), []).append(text)
+
+    def entries(self) -> Sequence[Mapping[str, object]]:
+        """Return the entries, as a whole answer has them: the plan stands last."""
+        told = sorted(self._pieces.items(), key=lambda item: (item[0][0] == PLAN, item[0]))
+        return [detail("".join(pieces), kind, at) for at, ((kind, _), pieces) in enumerate(told)]
+
+
 def thoughts_in(details: Raw | None, text: str, *, called: bool) -> Thoughts:
     """Return the thoughts of a message. ``text``: its ``reasoning_content``. ``called``: it calls tools.
 

@@ -101,7 +101,8 @@ class Turn:
         self._carried = -1
         self._image = -1
         self._partial: PartialCall | None = None
-        self._thinking = False
+        #: The pieces of a thought that goes on.
+        self._thought: list[str] | None = None
         #: What the last chunk that had it told; the words are the API's.
         self._told: dict[str, Raw] = {}
         self.finished = False
@@ -123,6 +124,7 @@ class Turn:
             if cut := self._ended():
                 # As at OpenAI, where tokens run out within the arguments: what there is of them.
                 piece.calls.append(cut)
+            self._end_thought(piece)
             self._finish(native, candidate, piece)
         return piece
 
@@ -159,18 +161,26 @@ class Turn:
     def _sign(self, part: Part, piece: Piece, *, keeps: bool) -> None:
         """Note what must go back with the message: thoughts, and signatures but those of calls."""
         if part.thought and not keeps:
-            if not self._thinking:
-                self._detail += 1
-            # The pieces of a thought stand under one index; its signature ends it.
-            self._thinking = not part.thought_signature
-            detail = Detail("reasoning.text", text=part.text or "", signature=part.thought_signature)
-        else:
-            self._thinking = False
-            if not part.thought_signature or keeps:
-                return
-            self._detail += 1
+            if self._thought is None:
+                self._thought = []
+            self._thought.append(part.text or "")
+            if part.thought_signature:
+                self._end_thought(piece, part.thought_signature)
+            return
+        self._end_thought(piece)
+        if part.thought_signature and not keeps:
             detail = Detail("reasoning.encrypted", data=part.thought_signature)
             detail.start, detail.end = self._length, self._length + len(part.text or "")
+            self._note_detail(detail, piece)
+
+    def _end_thought(self, piece: Piece, signature: str | None = None) -> None:
+        """Tell a thought as one entry: SDKs append every text of entries that come in pieces."""
+        pieces, self._thought = self._thought, None
+        if pieces is not None:
+            self._note_detail(Detail("reasoning.text", text="".join(pieces), signature=signature), piece)
+
+    def _note_detail(self, detail: Detail, piece: Piece) -> None:
+        self._detail += 1
         detail.format, detail.index = FORMAT, self._detail
         piece.details.append(detail)
 

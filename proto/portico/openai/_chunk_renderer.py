@@ -7,7 +7,7 @@ from msgspec.json import encode
 from portico.openai._events import EventWriter
 from portico.openai._lists import Lists
 from portico.openai._shapes import Shapes, Usual
-from portico.openai._usual import LOGPROBS, write_top
+from portico.openai._usual import LOGPROBS, SOURCES, write_top
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 
@@ -15,6 +15,7 @@ _USUAL: Final[Usual] = {
     ChatChunk: {"choices": []},
     ChunkChoice: {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None},
     **LOGPROBS,
+    **SOURCES,
 }
 _SHAPES: Final = Shapes(lenient=True, usual=_USUAL, otherwise={"top_logprobs": write_top})
 _CHUNK: Final = _SHAPES[ChatChunk.DESCRIPTOR]

@@ -4,12 +4,15 @@ from typing import Any, Final
 
 from portico.openai._shapes import Shapes, Usual
 from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
+from portico.v1.message_pb2 import UrlCitation
 
 #: Of log probabilities.
 LOGPROBS: Final[Usual] = {
     ChoiceLogprobs: {"content": None, "refusal": None},
     TokenLogprob: {"token": None, "logprob": None, "bytes": None, "top_logprobs": []},
 }
+#: Of the pages that an answer names.
+SOURCES: Final[Usual] = {UrlCitation: {"start_index": 0, "end_index": 0, "title": "", "url": ""}}
 # The likeliest tokens at a place have no places of their own.
 _TOP: Final = Shapes(lenient=True, usual={TokenLogprob: {"token": None, "logprob": None, "bytes": None}})[
     TokenLogprob.DESCRIPTOR

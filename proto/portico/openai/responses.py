@@ -14,11 +14,11 @@ from portico.openai import _vectors
 from portico.openai._fields import Write
 from portico.openai._json import members
 from portico.openai._shapes import Shape, Shapes, Usual
-from portico.openai._usual import LOGPROBS, tier_of, write_top
+from portico.openai._usual import LOGPROBS, SOURCES, tier_of, write_top
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.completions_pb2 import TextChoice, TextCompletion
 from portico.v1.embeddings_pb2 import Embedding, EmbeddingList
-from portico.v1.message_pb2 import AssistantAudio, ChatMessage, UrlCitation
+from portico.v1.message_pb2 import AssistantAudio, ChatMessage
 from portico.v1.usage_pb2 import Usage as TokenUsage
 
 M = TypeVar("M", bound=Message)
@@ -35,8 +35,8 @@ _CHAT_USUAL: Final[Usual] = {
     ChatChoice: {"index": 0, "message": None, "logprobs": None, "finish_reason": None},
     ChatMessage: {"role": "assistant", "content": None, "refusal": None},
     AssistantAudio: {"id": "", "expires_at": 0, "data": "", "transcript": ""},
-    UrlCitation: {"end_index": 0, "start_index": 0, "title": "", "url": ""},
     **LOGPROBS,
+    **SOURCES,
 }
 _CHAT_SHAPES: Final = Shapes(lenient=True, usual=_CHAT_USUAL, otherwise={"top_logprobs": write_top})
 _COMPLETION: Final = _CHAT_SHAPES[ChatCompletion.DESCRIPTOR]

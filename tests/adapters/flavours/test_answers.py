@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +19,12 @@ from portico.testing.assemble import assemble
 from portico.testing.contract import messages_of
 from portico.testing.upstream import Upstream
 from portico.testing.wire import answer, streamed
+from portico.v1.chat_pb2 import ChatChoice, ChatCompletionParams
+from portico.v1.chunk_pb2 import ChunkChoice, Delta
 from portico.v1.gateway_pb2 import StreamResponse
-from portico_adapters._flavours.answers import settle_chunk, settle_completion
+from portico.v1.message_pb2 import ChatMessage
+from portico_adapters._flavours.annotations import joined
+from portico_adapters._flavours.answers import ChunkSettler, settle_completion
 from portico_adapters.openai import OpenAIAdapter, OpenAISettings
 from tests.adapters.flavours.fixtures import ANSWERS, read
 from tests.adapters.openai_tools import CALL, backend
@@ -206,12 +211,114 @@ async def test_mistral_goes_on_with_an_answer_and_does_not_repeat_it() -> None:
         assert request.json()["messages"][-1] == {"role": "assistant", "content": "One two", "prefix": True}
 
 
-def test_a_list_with_other_parts_stays_as_it_is() -> None:
-    """Nobody knows what a client would make of half of it."""
-    content = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "https://x.org"}}]
-    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
-    message = settle_completion(parse_completion(json.dumps(body).encode())).choices[0].message
-    assert [part.type for part in message.content_parts] == ["text", "image_url"]
+def test_a_list_with_other_parts_is_taken_apart() -> None:
+    """Pictures are where OpenRouter has them; what nobody knows stands beside the text."""
+    image = {"type": "image_url", "image_url": "https://x.org"}
+    content = [{"type": "text", "text": "See"}, image, {"type": "tool_file", "file_id": "f"}]
+    told = settled({"role": "assistant", "content": content})
+    for message in told:
+        extra = json.loads(message.extra_json)
+        assert message.content == "See"
+        assert extra["images"] == [{"type": "image_url", "image_url": {"url": "https://x.org"}}]
+        assert extra["references"] == content[2:]
+
+
+def settled(message: Any, finish: str | None = "tool_calls") -> tuple[Any, Any]:
+    """Return the message of an answer, and the delta of a stream that says it at once."""
+    return settled_choices(message, finish)[0].message, streamed_choices(message, finish)[0].delta
+
+
+def settled_choices(message: Any, finish: str | None) -> Sequence[ChatChoice]:
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    body = json.dumps({"choices": [choice]}).encode()
+    return settle_completion(parse_completion(body), "r").choices
+
+
+def streamed_choices(*told: Any) -> list[ChunkChoice]:
+    """Return the choices of chunks, given their deltas and, last, the reason of the end."""
+    *deltas, finish = told
+    parser, into = ChunkParser(ChunkSettler("r").settle), StreamResponse()
+    for number, delta in enumerate(deltas, 1):
+        end = finish if number == len(deltas) else None
+        choice = {"index": 0, "delta": delta, "finish_reason": end}
+        assert parser.parse(json.dumps({"choices": [choice]}).encode(), into)
+    return [chunk.choices[0] for chunk in into.chunks]
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ({"id": "a", "function": {"name": "f", "arguments": "{}"}}, "{}"),
+        ({"id": "a", "type": "null", "function": {"name": "f", "arguments": {"a": 1}}}, '{"a": 1}'),
+        ({"type": "function", "function": {"name": "f", "arguments": None}}, "{}"),
+    ],
+)
+def test_a_call_has_all_that_openai_s_have(call: Any, arguments: str) -> None:
+    """A type, an id and arguments that are a text; in a stream an index too."""
+    for message in settled({"content": None, "tool_calls": [call, {**call, "id": None}]}):
+        first, second = message.tool_calls[:2]
+        assert first.type == second.type == "function"
+        assert first.id == call.get("id", first.id) != second.id != ""
+        joined = {0: "", 1: ""}
+        for at, piece in enumerate(message.tool_calls):
+            joined[piece.index if isinstance(message, Delta) else at] += piece.function.arguments
+        assert joined == {0: arguments, 1: arguments}
+
+
+def test_pieces_of_calls_find_each_other_without_an_index() -> None:
+    """By their ids; what has none goes on with the last. Indexes from anywhere are counted from 0."""
+
+    def piece(arguments: str, **more: Any) -> Any:
+        return {"tool_calls": [{"function": {"arguments": arguments}, **more}]}
+
+    told = [piece("a", id="x"), piece("b"), piece("c", id="y"), piece("d", id="x"), piece("e", index=7)]
+    found = [choice.delta.tool_calls[0] for choice in streamed_choices(*told, None)]
+    assert [call.index for call in found] == [0, 0, 1, 0, 2]
+    assert [call.id[:5] for call in found] == ["x", "", "y", "", "call_"]
+
+
+@pytest.mark.parametrize(
+    ("told", "found", "native"),
+    [
+        ("abort", "length", "abort"),
+        ("MAX_TOKENS", "length", "MAX_TOKENS"),
+        ("", "stop", None),
+        (None, "stop", None),
+        ("done", "stop", "done"),
+        ("STOP", "stop", "STOP"),
+    ],
+)
+def test_an_end_is_one_of_openai_s(told: str | None, found: str, native: str | None) -> None:
+    """SDKs know no others; a whole answer is at its end whatever is said, a chunk is not."""
+    (whole,), (chunk,) = settled_choices({"content": "a"}, told), streamed_choices({"content": "a"}, told)
+    assert whole.finish_reason == found
+    assert chunk.finish_reason == (found if told else "")
+    for choice in (whole, chunk):
+        assert json.loads(choice.extra_json or "{}").get("native_finish_reason") == native
+
+
+def test_an_answer_has_a_message_a_whole_second_and_all_counts() -> None:
+    """Where the backend has none of them."""
+    body = {"choices": [{"index": 0, "finish_reason": "content_filter", "message": None}]}
+    usage = {"prompt_tokens": 3, "completion_tokens": None}
+    told = json.dumps({**body, "created": 1700000000.25, "usage": usage}).encode()
+    completion = settle_completion(parse_completion(told), "r")
+    assert completion.choices[0].message.role == "assistant"
+    assert (completion.created, completion.extra_json) == (1700000000, "")
+    assert (completion.usage.completion_tokens, completion.usage.total_tokens) == (0, 3)
+
+
+def test_documents_that_were_read_come_back_as_openrouter_wants_them() -> None:
+    """Beside the citations on their way to the caller, among them on the way back."""
+    file = {"type": "file", "file": {"hash": "h", "name": "n"}}
+    cited = {"type": "url_citation", "url_citation": {"url": "https://x.org"}}
+    for message in settled({"content": "a", "annotations": [file, cited]}, "stop"):
+        assert [each.type for each in message.annotations] == ["url_citation"]
+        sent = ChatMessage(role="assistant", content="a", extra_json=message.extra_json)
+        [back] = joined(ChatCompletionParams(messages=[sent])).messages
+        assert [each.type for each in back.annotations] == ["file"]
+        assert json.loads(back.annotations[0].extra_json) == {"file": file["file"]}
+        assert back.extra_json == ""
 
 
 _NAMES = st.sampled_from(
@@ -232,10 +339,10 @@ def test_whatever_stands_in_these_places_is_read(
     choice = {"index": 0, "delta": {"content": content}, "message": message, "usage": usage}
     chunk = {"choices": [{**choice, "finish_reason": finish}], "x_groq": x_groq}
     into = StreamResponse()
-    assert ChunkParser(settle_chunk).parse(json.dumps(chunk).encode(), into)
+    assert ChunkParser(ChunkSettler("r").settle).parse(json.dumps(chunk).encode(), into)
     ChunkRenderer(include_usage=True).render(into)
     whole = {"choices": [{"index": 0, "message": {"content": content}}], "usage": usage, "x_groq": x_groq}
-    settle_completion(parse_completion(json.dumps(whole).encode()))
+    settle_completion(parse_completion(json.dumps(whole).encode()), "r")
 
 
 def test_half_a_character_is_carried() -> None:
@@ -243,7 +350,7 @@ def test_half_a_character_is_carried() -> None:
     into = StreamResponse()
     content = r'[{"type":"text","text":"\ud83d"}]'
     chunk = f'{{"choices":[{{"index":0,"delta":{{"content":{content}}}}}]}}'
-    assert ChunkParser(settle_chunk).parse(chunk.encode(), into)
+    assert ChunkParser(ChunkSettler("r").settle).parse(chunk.encode(), into)
     assert into.chunks[0].choices[0].delta.extra_json == f'{{"content":{content}}}'
 
 
@@ -253,4 +360,4 @@ def test_what_is_nested_deep_is_carried_or_refused(depth: int) -> None:
     content = "[" * depth + "]" * depth
     chunk = f'{{"choices":[{{"index":0,"delta":{{"content":{content}}}}}],"x_groq":{content}}}'
     with contextlib.suppress(ValueError):
-        assert ChunkParser(settle_chunk).parse(chunk.encode(), StreamResponse())
+        assert ChunkParser(ChunkSettler("r").settle).parse(chunk.encode(), StreamResponse())

@@ -24,12 +24,14 @@ from portico.testing.assemble import assemble
 from portico.v1.gateway_pb2 import StreamCompleteResponse, StreamResponse
 from portico_adapters._chunk_stream import ChunkStream
 from portico_adapters._flavours import FLAVOURS
-from portico_adapters._flavours.answers import settle_chunk, settle_completion, settle_text
+from portico_adapters._flavours.answers import ChunkSettler, settle_completion, settle_text
 from portico_adapters._flavours.prefix import Continued
 from portico_adapters._flavours.request import params_for
 from portico_adapters._whole_answer import chat_chunks, text_chunks
 from tests.proto.openai.strategies import JSON, anything, embedding_requests, requests, text_requests
 from tests.support.fuzz import cuts, damaged, fuzz, reads, shuffled
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 # ---- requests
 
@@ -126,13 +128,19 @@ def told(draw: st.DrawFn) -> tuple[Any, list[Any]]:
     """Draw an answer: whole, and the chunks that say the same, with members that nobody knows."""
     thoughts, said = draw(st.lists(texts, max_size=2)), draw(st.lists(texts, min_size=1, max_size=3))
     calls = draw(st.lists(st.tuples(texts, st.lists(texts, max_size=3)), max_size=2))
+    # Mistral's way too: without a type, and in a stream without an index.
+    left_out = draw(st.sampled_from([(), ("type", "index")]))
     write = draw(st.sampled_from([as_text, as_parts]))
     finish = draw(finishes)
     usage = {"prompt_tokens": draw(st.integers(0, 99)), "completion_tokens": 1, "total_tokens": 1}
     order: Random = draw(st.randoms(use_true_random=False))
 
     def call(at: int, name: str, arguments: str) -> dict[str, Any]:
-        return {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        told = {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        return {member: value for member, value in told.items() if member not in left_out}
+
+    def numbered(at: int, **piece: Any) -> dict[str, Any]:
+        return {"tool_calls": [piece if left_out else {"index": at, **piece}]}
 
     message = {
         "role": "assistant",
@@ -150,8 +158,8 @@ def told(draw: st.DrawFn) -> tuple[Any, list[Any]]:
     deltas += [{"reasoning_content": thought} for thought in thoughts]
     deltas += [{"content": piece} for piece in write(said)]
     for at, (name, pieces) in enumerate(calls):
-        deltas.append({"tool_calls": [{"index": at, **call(at, name, "")}]})
-        deltas += [{"tool_calls": [{"index": at, "function": {"arguments": piece}}]} for piece in pieces]
+        deltas.append(numbered(at, **call(at, name, "")))
+        deltas += [numbered(at, function={"arguments": piece}) for piece in pieces]
     chunks: list[Any] = [{**head, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     chunks.append({**head, "choices": [], "usage": usage})
@@ -170,7 +178,7 @@ def wire_of(chunks: list[Any], between: list[bytes]) -> bytes:
 
 def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the error's class, if any, of a stream that arrives cut at these places."""
-    stream = ChunkStream(StreamResponse, ChunkParser(settle_chunk), 1 << 20, chat_chunks)
+    stream = ChunkStream(StreamResponse, ChunkParser(ChunkSettler("r").settle), 1 << 20, chat_chunks)
     messages: list[StreamResponse] = []
     error = None
     try:
@@ -200,12 +208,12 @@ def test_a_stream_says_what_the_whole_answer_says(
 ) -> None:
     """Wherever reads end, whatever is new, in whatever order; also where it came whole after all."""
     whole, chunks = both
-    expected = settle_completion(parse_completion(json.dumps(whole).encode()))
+    expected = settle_completion(parse_completion(json.dumps(whole).encode()), "r")
     wire = wire_of(chunks, between)
     # A body where a stream was asked for.
     body = json.dumps(whole).encode()
     for streamed in (wire, body):
-        _, error, messages = outcome(streamed, cuts(data, streamed))
+        found_chunks, error, messages = outcome(streamed, cuts(data, streamed))
         assert error is None
         found = assemble(messages)
         (one,), (other,) = expected.choices, found.choices
@@ -216,6 +224,7 @@ def test_a_stream_says_what_the_whole_answer_says(
         assert [(call.id, call.function) for call in one.message.tool_calls] == [
             (call.id, call.function) for call in other.message.tool_calls
         ]
+        assert of_chunks(found_chunks) == as_the_sdk_reads(expected)
 
 
 @fuzz(told(), st.data())
@@ -238,7 +247,7 @@ def test_a_beginning_is_never_told_twice(
     pieces = [said[start:end] for start, end in itertools.pairwise([0, *places, len(said)])]
     chunks: list[Any] = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    stream = ChunkStream(StreamResponse, ChunkParser(settle_chunk), 1 << 20, chat_chunks)
+    stream = ChunkStream(StreamResponse, ChunkParser(ChunkSettler("r").settle), 1 << 20, chat_chunks)
     messages = list(Continued(stream, begun).feed(wire_of(chunks, [])))
     found = "".join(chunk.choices[0].delta.content for message in messages for chunk in message.chunks)
     assert found == said.removeprefix(begun)
@@ -268,7 +277,7 @@ def test_events_of_any_json_are_chunks_or_errors(events: list[Any]) -> None:
 def test_bodies_of_any_kind_are_read_or_errors(body: bytes) -> None:
     """Whole answers, texts, and streams of both; with what follows made of them."""
     with suppress(ValueError, GatewayError):
-        settle_completion(parse_completion(body))
+        settle_completion(parse_completion(body), "r")
     with suppress(ValueError, GatewayError):
         settle_text(parse_text(body))
     outcome(body, [])

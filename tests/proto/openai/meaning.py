@@ -100,6 +100,8 @@ def streamed(
             if kind == CHUNK:
                 _tell_role(choice, roles)
                 _number(choice, lists)
+                if isinstance(choice["delta"], dict):
+                    _fill_sources(choice["delta"])
             else:
                 _fill_text(choice)
         events.append(told)
@@ -115,6 +117,10 @@ def _fill_message(message: dict[str, Any]) -> None:
     message.setdefault("role", "assistant")
     if isinstance(message.get("audio"), dict):
         message["audio"] = AUDIO | message["audio"]
+    _fill_sources(message)
+
+
+def _fill_sources(message: dict[str, Any]) -> None:
     for annotation in _objects(message.get("annotations")):
         if isinstance(annotation.get("url_citation"), dict):
             annotation["url_citation"] = CITATION | annotation["url_citation"]
