@@ -5,14 +5,17 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from portico.adapter import UpstreamCall
 from portico.errors import GatewayError, invalid_request
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.message_pb2 import ContentPart
-from portico_adapters._http import Budget, Fetcher, UnfetchableError
+from portico_adapters._http import Budget, UnfetchableError
 from portico_adapters._passing import PassingSettings
+
+if TYPE_CHECKING:
+    from portico_adapters._http.fetch import Fetcher
 
 _REMOTE: Final = re.compile("https?:", re.IGNORECASE)
 
@@ -72,14 +75,19 @@ class Fetching:
     ``fetcher`` None: requests stay as they are. ``types``: the types of parts in which URLs are looked for.
     """
 
-    def __init__(self, fetcher: Fetcher | None, types: Sequence[str] = _TYPES) -> None:
+    def __init__(self, fetcher: "Fetcher | None", types: Sequence[str] = _TYPES) -> None:
         self._fetcher = fetcher
         self._types = types
 
     @classmethod
     def by(cls, settings: FetchingSettings, types: Sequence[str] = _TYPES) -> "Fetching":
         """Return what the configuration of a backend asks for."""
-        return cls(Fetcher(settings.agent) if settings.fetch_urls else None, types)
+        if not settings.fetch_urls:
+            return cls(None, types)
+        # httpx takes as long to load as all the rest, and most backends want none of it.
+        from portico_adapters._http.fetch import Fetcher  # noqa: PLC0415
+
+        return cls(Fetcher(settings.agent), types)
 
     async def inlined(self, call: UpstreamCall) -> UpstreamCall:
         """Return the call with a request of its own where something was fetched.
@@ -96,11 +104,6 @@ class Fetching:
         await _fetch_all(self._fetcher, remotes)
         return replace(call, params=params)
 
-    async def aclose(self) -> None:
-        """Close what is open."""
-        if self._fetcher is not None:
-            await self._fetcher.aclose()
-
 
 def _remotes(params: ChatCompletionParams, types: Sequence[str]) -> Iterator[_Remote]:
     for at, message in enumerate(params.messages):
@@ -114,7 +117,7 @@ def _remotes(params: ChatCompletionParams, types: Sequence[str]) -> Iterator[_Re
                 yield _Remote(part, f"{where}.file.file_data")
 
 
-async def _fetch_all(fetcher: Fetcher, remotes: Sequence[_Remote]) -> None:
+async def _fetch_all(fetcher: "Fetcher", remotes: Sequence[_Remote]) -> None:
     """Fetch all; at the first that fails, stop and raise its error."""
     slots, budget = asyncio.Semaphore(_AT_ONCE), Budget(_EACH_BYTES, _ALL_BYTES)
     end = asyncio.get_running_loop().time() + _SECONDS

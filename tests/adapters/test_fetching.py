@@ -14,7 +14,7 @@ from portico.testing.contract import messages_of
 from portico.testing.upstream import Upstream
 from portico.testing.wire import answer
 from portico_adapters._fetching import Fetching
-from portico_adapters._http import Fetcher
+from portico_adapters._http.fetch import Fetcher
 from portico_adapters.bedrock import BedrockAdapter
 from portico_adapters.bedrock.chat_request import chat_body as bedrock_body
 from portico_adapters.bedrock.settings import BedrockSettings
@@ -60,7 +60,6 @@ async def test_images_and_files_come_in_their_places() -> None:
         call = asking(image(f"{server.url}/a"), image(INLINE), file(f"{server.url}/a.pdf"))
         before = call.params.SerializeToString()
         found = await fetching.inlined(call)
-        await fetching.aclose()
     assert call.params.SerializeToString() == before
     assert found.dropped is call.dropped
     first, second, third = found.params.messages[1].content_parts
@@ -75,7 +74,6 @@ async def test_ollama_gets_them_as_its_images() -> None:
     fetching = unguarded()
     async with Upstream(IMAGE) as server:
         found = await fetching.inlined(asking(image(f"{server.url}/a")))
-        await fetching.aclose()
     body = json.loads(ollama_body(found, OllamaSettings(url=Url("http://x")), stream=False))
     assert body["messages"][1]["images"] == ["cG5n"]
 
@@ -85,7 +83,6 @@ async def test_an_error_names_its_place() -> None:
     fetching = unguarded()
     async with Upstream(answer(b"secret page", 403)) as server:
         error = await refused(fetching, asking(image(INLINE), image(server.url)))
-        await fetching.aclose()
     assert (error.param, error.code) == ("messages[1].content[1].image_url.url", "invalid_image_url")
     assert error.message == "The image at this URL cannot be fetched: its server answers with status 403."
 
@@ -94,7 +91,6 @@ async def test_an_image_is_not_taken_for_a_file() -> None:
     fetching = unguarded()
     async with Upstream(IMAGE) as server:
         error = await refused(fetching, asking(file(server.url)))
-        await fetching.aclose()
     assert error.param == "messages[1].content[0].file.file_data"
     assert "application/pdf" in error.message
 

@@ -1,6 +1,7 @@
 """HTTP to one backend: the only part of the adapters that knows an HTTP library.
 
-What callers name by URLs is fetched by other rules: those of ``fetch``.
+What callers name by URLs is fetched by other rules: those of ``fetch``, which is imported where it is
+wanted, as httpx takes long to load.
 
 ``transport`` keeps connections, ``opening`` makes them, ``connection`` speaks over one of them; httptools
 parses. What HTTP clients usually do beside that is decided here:
@@ -16,7 +17,7 @@ parses. What HTTP clients usually do beside that is decided here:
 """
 
 from portico_adapters._http.answer import Answer
+from portico_adapters._http.budget import Budget, UnfetchableError
 from portico_adapters._http.client import HttpClient
-from portico_adapters._http.fetch import Budget, Fetcher, UnfetchableError
 
-__all__ = ["Answer", "Budget", "Fetcher", "HttpClient", "UnfetchableError"]
+__all__ = ["Answer", "Budget", "HttpClient", "UnfetchableError"]

@@ -12,6 +12,7 @@ from typing import Final, TypeVar, cast
 
 import aiohappyeyeballs
 import certifi
+from aiohappyeyeballs import SocketFactoryType
 
 from portico_adapters._http.connection import Connection
 from portico_adapters._http.failures import ProxyError
@@ -39,8 +40,8 @@ async def open_connection(origin: Origin, proxy: Proxy | None) -> Connection:
         return await _through_tunnel(origin, proxy)
     if proxy is not None:
         with _blaming_the_proxy():
-            return await _connect(proxy.origin, Connection(loop))
-    return await _connect(origin, Connection(loop))
+            return await connect(proxy.origin, Connection(loop))
+    return await connect(origin, Connection(loop))
 
 
 @functools.cache
@@ -55,10 +56,19 @@ def tls() -> ssl.SSLContext:
     return context
 
 
-async def _connect(origin: Origin, protocol: P) -> P:
+async def connect(origin: Origin, protocol: P, make_socket: SocketFactoryType | None = None) -> P:
+    """Connect ``protocol`` with a server, by TLS where ``origin`` says so.
+
+    With ``make_socket`` one address of a name is tried after the other, and what it raises but OSError ends
+    that: racing them would hide why one is refused.
+    """
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+    sock = await aiohappyeyeballs.start_connection(
+        addresses,
+        happy_eyeballs_delay=None if make_socket else _NEXT_ADDRESS,
+        socket_factory=make_socket,
+    )
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context, name = (tls(), origin.host) if origin.secure else (None, None)
     await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
@@ -70,7 +80,7 @@ async def _through_tunnel(origin: Origin, proxy: Proxy) -> Connection:
     loop = asyncio.get_running_loop()
     connection, asking = Connection(loop), _Connect(loop)
     with _blaming_the_proxy():
-        await _connect(proxy.origin, asking)
+        await connect(proxy.origin, asking)
     try:
         with _blaming_the_proxy():
             await asking.ask(origin, proxy.authorization)

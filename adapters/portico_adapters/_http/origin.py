@@ -3,7 +3,8 @@
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult
 
-_PORTS: Final = {"http": 80, "https": 443}
+#: The usual port of each scheme.
+PORTS: Final = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
@@ -22,15 +23,15 @@ class Origin(NamedTuple):
     @property
     def named(self) -> str:
         """Return the value of the ``host`` header: the usual port is left out."""
-        usual = _PORTS["https" if self.secure else "http"]
+        usual = PORTS["https" if self.secure else "http"]
         return self.authority.removesuffix(f":{usual}") if self.port == usual else self.authority
 
 
 def origin_of(url: SplitResult) -> Origin:
     """Return the origin of an http or https URL; raise ValueError where it has none."""
     host = url.hostname
-    if url.scheme not in _PORTS or not host:
+    if url.scheme not in PORTS or not host:
         raise ValueError("not an http or https URL")
     if not host.isascii():
         host = host.encode("idna").decode("ascii")
-    return Origin(url.scheme == "https", host, url.port or _PORTS[url.scheme])
+    return Origin(url.scheme == "https", host, url.port or PORTS[url.scheme])

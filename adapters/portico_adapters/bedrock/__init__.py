@@ -104,7 +104,6 @@ class BedrockAdapter:
     async def aclose(self) -> None:
         await self._runtime.aclose()
         await self._control.aclose()
-        await self._fetching.aclose()
 
     async def _get(self, path: str, headers: Sequence[Header]) -> bytes:
         proof = await self._proof("GET", self._settings.control_url + path, b"")

@@ -103,7 +103,6 @@ class OllamaAdapter:
 
     async def aclose(self) -> None:
         await self._client.aclose()
-        await self._fetching.aclose()
 
     def _lines(self) -> NdjsonParser:
         return NdjsonParser(self._limits.answer_bytes)

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-absent = ["aiohttp", "grpc_health", "grpc_reflection", "httpx", "msgspec", "tornado", "uvloop", "yaml"]
+absent = ["grpc_health", "grpc_reflection", "httptools", "httpx", "msgspec", "tornado", "uvloop", "yaml"]
 sys.modules.update(dict.fromkeys(absent))  # None: an import fails
 import portico.client
 loaded = {name.partition(".")[0] for name in sys.modules if sys.modules[name]}
