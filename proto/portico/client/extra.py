@@ -21,7 +21,7 @@ def latest_members(texts: Iterable[str]) -> str:
 
 
 def joined_members(texts: Iterable[str]) -> str:
-    """Return the members of all texts; of those with one name strings and lists are joined.
+    """Return the members of all texts; of those with one name strings, lists and objects are joined.
 
     So do SDKs with what a delta holds. Of other members the last counts that is not null.
     """
@@ -47,6 +47,12 @@ def _joined(before: str, after: str) -> str:
     if kinds == "[[":
         inside = (each[1:-1].strip() for each in (before, after))
         return f"[{','.join(filter(None, inside))}]"
+    if kinds == "{{":
+        try:
+            return joined_members((before, after)) or "{}"
+        except RecursionError:
+            # Nested so deep that nobody reads it either.
+            return after
     return after
 
 

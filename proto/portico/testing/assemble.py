@@ -80,12 +80,16 @@ def _joined(name: str, before: str, value: Any) -> Any:
 
 
 def _grown(before: Any, piece: Any) -> Any:
-    """Return a vendor's member: lists grow, and entries of one ``index`` are one, as SDKs have it.
+    """Return a vendor's member: lists grow, in objects too, and entries of one ``index`` are one.
+
+    As SDKs have it.
 
     Null takes nothing back: OpenRouter sends it behind the last chunk of a choice.
     """
     if piece is None:
         return before
+    if isinstance(before, dict) and isinstance(piece, dict):
+        return before | {name: _grown(before.get(name), value) for name, value in piece.items()}
     if not (isinstance(before, list) and isinstance(piece, list)):
         return piece
     grown = list(before)

@@ -56,6 +56,18 @@ CASES = {
         }
         """,
     ),
+    "objects of a vendor's are put together, with what they hold": (
+        """
+        delta {extra_json: "{\\"g\\":{\\"parts\\":[{\\"a\\":1}],\\"n\\":1},\\"e\\":{}}"}
+        delta {extra_json: "{\\"g\\":{\\"parts\\":[{\\"b\\":2}],\\"n\\":2,\\"m\\":3},\\"e\\":{}}"}
+        """,
+        """
+        message {
+          role: "assistant"
+          extra_json: "{\\"g\\":{\\"parts\\":[{\\"a\\":1},{\\"b\\":2}],\\"n\\":2,\\"m\\":3},\\"e\\":{}}"
+        }
+        """,
+    ),
     "a vendor's members of a tool call stay": (
         """
         delta {tool_calls {id: "a" extra_json: "{\\"signature\\":1}"}}
