@@ -172,7 +172,7 @@ class Limits:
 
     #: Seconds for a TCP or TLS connect.
     connect_seconds: float = 5.0
-    #: Connections open at once.
-    connections: int = 1000
+    #: Connections open at once: a stream holds one for minutes, and a machine has tens of thousands.
+    connections: int = 16_384
     #: Bytes of one unstreamed answer, and of one event of a stream.
     answer_bytes: int = 64 * 1024 * 1024

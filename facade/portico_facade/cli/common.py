@@ -102,6 +102,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+# More than the streams that one process can serve.
+_SOCKETS: Final = 65_536
+
+
 def run(main: Coroutine[Any, Any, None]) -> int:
     """Run a server's coroutine to its end on the fastest event loop that is installed.
 
@@ -115,6 +119,7 @@ def run(main: Coroutine[Any, Any, None]) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     if os.environ.get(SUPERVISED):
         _end_with_parent()
+    _allow_connections()
     try:
         import uvloop
     except ImportError:
@@ -130,6 +135,18 @@ def run(main: Coroutine[Any, Any, None]) -> int:
         print(f"portico: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _allow_connections() -> None:
+    """Use as many sockets as the system allows: each stream takes one or two, and shells grant 1,024."""
+    try:
+        import resource
+    except ImportError:
+        return  # not there on every platform
+    granted, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _SOCKETS if allowed == resource.RLIM_INFINITY else min(allowed, _SOCKETS)
+    if granted != resource.RLIM_INFINITY and granted < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
 
 
 def announce(what: str) -> Callable[[str], None]:
