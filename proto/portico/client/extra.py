@@ -49,9 +49,9 @@ def _joined(before: str, after: str) -> str:
         return f"[{','.join(filter(None, inside))}]"
     if kinds == "{{":
         try:
-            return joined_members((before, after)) or "{}"
+            return joined_members((before, after)) or after
         except RecursionError:
-            # Nested so deep that nobody reads it either.
+            # Nested deeper than anybody reads.
             return after
     return after
 
