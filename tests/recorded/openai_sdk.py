@@ -24,8 +24,8 @@ Connect = Callable[[str, Case], Client]
 _STATUS_BY_WORD: Final = {"invalid_request_error": 400, "rate_limit_exceeded": 429}
 
 
-# Together's finish reason -> OpenAI's.
-_FINISHES: Final = {"eos": "stop"}
+# The finish reasons of Together, and of OpenAI's preview of images -> OpenAI's.
+_FINISHES: Final = {"eos": "stop", "max_tokens": "length"}
 
 # Azure's code -> OpenAI's.
 _CODES: Final = {"DeploymentNotFound": "model_not_found"}
@@ -83,7 +83,8 @@ def _choice(choice: Any) -> Choice:
 
 
 def _finish(choice: Any) -> str | None:
-    told: str | None = choice.finish_reason
+    details = getattr(choice, "finish_details", None) or {}
+    told: str | None = choice.finish_reason or details.get("type")
     return _FINISHES.get(told, told) if told else None
 
 
@@ -107,6 +108,8 @@ class _Piecewise:
         self.finish_reason: str | None = None
         #: By their index: name and arguments.
         self.calls: dict[int, list[str]] = {}
+        #: Indexes of those whose arguments came, if only as an empty text.
+        self._argued: set[int] = set()
 
     def add(self, choice: Any) -> None:
         self.finish_reason = _finish(choice) or self.finish_reason
@@ -127,9 +130,15 @@ class _Piecewise:
         if function:
             called[0] = function.name or called[0]
             called[1] += function.arguments or ""
+            if function.arguments is not None:
+                self._argued.add(index or 0)
 
     def choice(self) -> Choice:
-        calls = tuple((name, parsed(arguments)) for name, arguments in self.calls.values())
+        # A call whose arguments never came has none.
+        calls = tuple(
+            (name, parsed(arguments) if at in self._argued else {})
+            for at, (name, arguments) in self.calls.items()
+        )
         return Choice(self.text, self.reasoning, self.refusal, calls, self.finish_reason)
 
 

@@ -49,7 +49,6 @@ def settle_completion(completion: ChatCompletion, request_id: str) -> ChatComple
             message.role = "assistant"
         settle_calls(message, f"{request_id} {choice.index}")
         set_apart(message)
-        settle_finish(choice)
         end_whole(choice)
     created = _second_in(completion.extra_json)
     if created is not None:

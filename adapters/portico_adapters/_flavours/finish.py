@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from portico_adapters._flavours.members import put
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from portico_adapters._flavours.members import members_of, put
+
+
+class _Details(Struct):
+    type: str = ""
+
+
+_DETAILS: Final = Decoder(_Details)
 
 _OPENAIS: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 
@@ -34,6 +44,20 @@ def settle_finish(choice: Any) -> None:
 
 
 def end_whole(choice: Any) -> None:
-    """Give a choice of a whole chat a reason where the server told none: it is at its end."""
+    """Give a choice of a whole chat a reason where the server told none: it is at its end.
+
+    OpenAI's first model with images told it in ``finish_details``.
+    """
+    if '"finish_details"' in choice.extra_json:
+        details = _details(members_of(choice.extra_json).get("finish_details"))
+        choice.finish_reason = choice.finish_reason or details.type
+    settle_finish(choice)
     if not choice.HasField("finish_reason"):
         choice.finish_reason = "tool_calls" if choice.message.tool_calls else "stop"
+
+
+def _details(told: Raw | None) -> _Details:
+    try:
+        return _DETAILS.decode(told or Raw(b"{}"))
+    except (ValueError, RecursionError):
+        return _Details()
