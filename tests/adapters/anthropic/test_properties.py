@@ -307,7 +307,9 @@ def test_what_was_said_can_be_sent_back(answer: Any) -> None:
     uses = [block["input"] for block in answer["content"] if block["type"] == "tool_use"]
     assert [block["input"] for block in sent if block["type"] == "tool_use"] == uses
     if any(block["type"] in ("server_tool_use", "new_tool_result") for block in answer["content"]):
-        assert len(sent) == len(answer["content"])
+        # All but texts without a word, which the API refuses.
+        silent = [block for block in answer["content"] if block["type"] == "text" and not block["text"]]
+        assert len(sent) == len(answer["content"]) - len(silent)
 
 
 @fuzz(answers, noises, st.data())
