@@ -25,6 +25,8 @@ from portico_adapters.anthropic.models import models_of
 from tests.adapters.anthropic.fixtures import CALL, settings_for
 from tests.proto.openai.strategies import JSON, anything, requests
 from tests.support.fuzz import cuts, damaged, fuzz, reads
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 models = st.sampled_from(
     ["claude-3-haiku-20240307", "claude-sonnet-4-5", "claude-opus-4-6", "claude-fable-5", "x"]
@@ -276,6 +278,7 @@ def test_a_stream_says_what_the_whole_answer_says(answer: Any, noise: list[Any],
         ]
     assert (one.finish_reason, one.extra_json) == (other.finish_reason, other.extra_json)
     assert whole.usage == joined.usage
+    assert of_chunks(chunks) == as_the_sdk_reads(whole)
     carried = [
         json.loads(c.choices[0].delta.extra_json)
         for c in chunks

@@ -20,6 +20,8 @@ from portico_adapters.bedrock.frames import Frames
 from tests.adapters.bedrock.fixtures import CALL, MODEL, event, exception, frame
 from tests.proto.openai.strategies import JSON, anything, requests
 from tests.support.fuzz import cuts, damaged, fuzz, reads
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 texts = st.text(max_size=6)
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
@@ -136,7 +138,7 @@ def test_a_stream_says_what_the_whole_answer_says(answer: Any, data: st.DataObje
     message = {"role": "assistant", "content": content}
     body = json.dumps({"output": {"message": message}, "stopReason": reason, "usage": usage}).encode()
     whole = completion_of(body, CALL)
-    _, joined = outcome(wire, cuts(data, wire))
+    chunks, joined = outcome(wire, cuts(data, wire))
     (one,), (other,) = whole.choices, joined.choices
     assert other.finish_reason == one.finish_reason
     assert other.message.content == one.message.content
@@ -152,6 +154,9 @@ def test_a_stream_says_what_the_whole_answer_says(answer: Any, data: st.DataObje
         usage["inputTokens"] + usage.get("cacheReadInputTokens", 0) + usage.get("cacheWriteInputTokens", 0)
     )
     assert joined.usage.prompt_tokens == prompt
+    if ("thought", ("", "")) not in said:
+        # Of a thought without a word a stream says nothing.
+        assert of_chunks(chunks) == as_the_sdk_reads(whole)
 
 
 @fuzz(answers(), st.data())

@@ -16,6 +16,8 @@ from portico_adapters.cohere.chat_request import chat_body
 from tests.adapters.cohere.fixtures import CALL, MODEL, events, translated
 from tests.proto.openai.strategies import JSON, anything, requests
 from tests.support.fuzz import cuts, damaged, fuzz, shuffled
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 T = TypeVar("T")
 
@@ -116,6 +118,8 @@ def test_a_stream_says_what_the_whole_answer_says(both: tuple[bytes, bytes], dat
     assert [(call.id, call.function) for call in found.message.tool_calls] == [
         (call.id, call.function) for call in expected.message.tool_calls
     ]
+    chunks, _ = outcome(wire)
+    assert of_chunks(chunks) == as_the_sdk_reads(whole)
 
 
 @fuzz(told(), st.data())

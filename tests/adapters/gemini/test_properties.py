@@ -24,6 +24,8 @@ from portico_adapters.gemini.models import models_of
 from tests.adapters.gemini.fixtures import CALL, MODEL, NEWER
 from tests.proto.openai.strategies import JSON, anything, requests
 from tests.support.fuzz import cuts, fuzz, reads
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 models = st.sampled_from([MODEL, NEWER, "x"])
 texts = st.text(max_size=6)
@@ -236,6 +238,7 @@ def test_a_stream_says_what_the_whole_answer_says(
         ]
     assert (one.finish_reason, one.extra_json) == (other.finish_reason, other.extra_json)
     assert whole.usage == joined.usage
+    assert of_chunks(chunks) == as_the_sdk_reads(whole)
     carried = [
         json.loads(choice.delta.extra_json)
         for chunk in chunks

@@ -18,6 +18,8 @@ from portico_adapters.ollama.chat_request import chat_body
 from tests.adapters.ollama.fixtures import CALL, MODEL, settings_for
 from tests.proto.openai.strategies import JSON, anything, requests
 from tests.support.fuzz import cuts, damaged, fuzz, reads, shuffled
+from tests.support.openai_sdk_stream import of_chunks
+from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool"])
 texts = st.text(max_size=6)
@@ -134,7 +136,8 @@ def test_a_whole_answer_says_what_its_stream_says(
 ) -> None:
     """One translation serves both."""
     whole = completion_of(json.dumps({"created_at": TIME, "message": message} | end | more).encode(), CALL)
-    _, joined = outcome(lines_of([message], end, more), [])
+    chunks, joined = outcome(lines_of([message], end, more), [])
+    assert of_chunks(chunks) == as_the_sdk_reads(whole)
     for number, call in enumerate(whole.choices[0].message.tool_calls):
         call.index = number
     # The text of an answer without a word is empty; a stream need not say so.
