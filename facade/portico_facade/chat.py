@@ -1,9 +1,11 @@
 """POST /v1/chat/completions."""
 
+from collections.abc import Awaitable
+
 from portico.openai.chunks import ChunkRenderer
 from portico.openai.requests import parse_chat
 from portico.openai.responses import render_completion
-from portico.v1.gateway_pb2 import ChatRequest, StreamRequest
+from portico.v1.gateway_pb2 import ChatRequest, ChatResponse, StreamRequest
 from portico_facade.answering import Answering
 
 
@@ -12,14 +14,17 @@ class ChatCompletions(Answering):
 
     route = "/v1/chat/completions"
 
-    async def post(self) -> None:
+    def post(self) -> Awaitable[None]:
         """Answer ``{"model", "messages", "stream"?, …}``."""
         params, self.streamed = parse_chat(self.asked())
         self.model = params.model
         gateway, headers = self.facade.gateway, self.forwarded()
+        # No coroutine: what has been made of the body is not kept for as long as its answer takes.
         if self.streamed:
             responses = gateway.stream(StreamRequest(params=params, headers=headers), self.context())
-            await self.relay(responses, ChunkRenderer(include_usage=params.stream_options.include_usage))
-            return
-        response = await gateway.chat(ChatRequest(params=params, headers=headers), self.context())
+            return self.relay(responses, ChunkRenderer(include_usage=params.stream_options.include_usage))
+        return self._whole(gateway.chat(ChatRequest(params=params, headers=headers), self.context()))
+
+    async def _whole(self, asked: Awaitable[ChatResponse]) -> None:
+        response = await asked
         self.answer(response, render_completion(response.completion))

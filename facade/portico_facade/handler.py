@@ -29,7 +29,8 @@ log: Final = logging.getLogger("portico.facade")
 class Handler:
     """One request, answered in JSON unless the handler says otherwise.
 
-    For each of ``methods`` it has a coroutine of that name in lower case, which takes what the path names.
+    For each of ``methods`` it has one of that name in lower case; it takes what the path names, and what it
+    returns is awaited.
     """
 
     #: The path that it answers, as metrics know it: ``/v1/models/{id}``.

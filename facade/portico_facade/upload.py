@@ -88,8 +88,9 @@ class Upload(HTTPMessageDelegate):
             self._refuse(unavailable("The gateway is shutting down. Try again.", "shutting_down"))
 
     def body(self) -> bytes:
-        """Return the body, unpacked if it was packed; 413 where that makes it too large."""
+        """Hand over the body, once, unpacked if it was packed; 413 where that makes it too large."""
         data = b"".join(self._pieces)
+        self._pieces.clear()
         if self._encoding not in _GZIP:
             return data
         packed = zlib.decompressobj(wbits=31)

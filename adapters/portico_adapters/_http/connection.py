@@ -32,7 +32,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport
-        self._poll: select.poll
+        # Made when it is first asked: most streams end with their connection unasked.
+        self._poll: select.poll | None = None
         #: Status of the answer; 0 until its head is there.
         self.status = 0
         #: Headers of the answer, names in lower case.
@@ -67,6 +68,9 @@ class Connection(asyncio.Protocol):
     @property
     def hung_up(self) -> bool:
         """Whether the other side has closed it, or said something unasked, that the loop has not read yet."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(self._poll.poll(0))
 
     async def send(self, head: bytes, body: bytes) -> None:
@@ -142,8 +146,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self._whole:
