@@ -27,6 +27,10 @@ by the provider's own official SDK and by Portico's adapter, which gets the body
 and byte by byte; both must tell the same text, reasoning, tool calls, finish reasons, usage, vectors and
 errors. A cell has the cases of a feature that agree, of all there are; an empty one has no case.
 
+What callers are sent of the same chats is held against OpenAI's API, without exception: its document and the
+strict models of its SDK accept every whole answer, chunk and error, and the SDK's `stream()` puts the chunks
+together to what the whole answer says. Members that OpenAI does not have are carried, and not compared.
+
 This page is made by `scripts/providers` ([how](../tests/recorded/README.md)).
 """
 
