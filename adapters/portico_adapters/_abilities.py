@@ -62,6 +62,10 @@ def with_abilities(model: Model) -> Model:
         extra = decode(model.extra_json)
     except (ValueError, RecursionError):
         return model
+    created = extra.get("created")
+    if isinstance(created, float) and abs(created) < 2**53:
+        # SDKs want a whole second.
+        model.created = int(created)
     context, output = _count(extra, _CONTEXT), _count(extra, _OUTPUT)
     if context and not model.HasField("context_length"):
         model.context_length = context

@@ -118,3 +118,10 @@ def test_what_the_backend_put_into_the_fields_counts() -> None:
     """A member of the same name gives way."""
     model = Model(context_length=1, extra_json='{"context_length":"x","max_model_len":2,"y": 1.50}')
     assert with_abilities(model) == Model(context_length=1, extra_json='{"max_model_len":2,"y":1.50}')
+
+
+def test_a_time_in_parts_of_seconds_is_a_whole_second() -> None:
+    """SDKs want no others."""
+    (model,) = parse_models(b'{"data":[{"id":"m","created":1700000000.5}]}')
+    told = with_abilities(model)
+    assert (told.created, told.extra_json) == (1700000000, "")
