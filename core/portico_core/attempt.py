@@ -15,7 +15,8 @@ from portico.v1.usage_pb2 import Usage
 from portico_core.backends import Backend
 from portico_core.call import Call, Spent
 from portico_core.policy import DROP
-from portico_core.resilience.breaker import verdict
+from portico_core.resilience.blame import had_its_share, was_hung
+from portico_core.resilience.breaker import FAILURE, Verdict, verdict
 from portico_core.resilience.symptoms import Symptom, symptom
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
@@ -82,6 +83,8 @@ class Attempt:
         # Noted here and not when it begins, which may be later: nobody else is to be the probe meanwhile.
         self._ticket = self.standing.breaker.began(self._started)
         self._begun = False
+        # Whether it was cut off because others had taken most of the call's time.
+        self._deprived = False
         self._first_content: End | None = None
         self._dropped: Sequence[str] = ()
         self._upstream_request_id = ""
@@ -123,7 +126,7 @@ class Attempt:
         now = monotonic()
         taken = (now - self._started) * 1000
         self.backend.answered(taken)
-        self.standing.answered(taken)
+        self.standing.answered(taken, streamed=self._streamed)
         if self.tail is not None:
             self.tail.note(taken)
         self.standing.breaker.answered(self._ticket, now)
@@ -158,7 +161,7 @@ class Attempt:
         failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
-        says = None if failure is None else verdict(failure, by_caller=self.backend.lists_by_caller)
+        says = self._verdict(failure, cancelled=cancelled)
         well = self.committed or error is None
         self.standing.ended()
         self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
@@ -175,6 +178,22 @@ class Attempt:
         if failure is not error:
             raise failure from error
         return False
+
+    def _verdict(self, failure: GatewayError | None, *, cancelled: bool) -> Verdict | None:
+        """Return what the end of the attempt says of its candidate. None: nothing."""
+        if cancelled or (failure is not None and self._is_out_of_time(failure)):
+            if self.committed or self.left:
+                return None
+            usual = self.standing.usual.get(self._streamed)
+            hung = was_hung(self.watchdog.silent(), None if usual is None else usual / 1000)
+            return FAILURE if hung else None
+        if failure is None or self._deprived:
+            return None
+        return verdict(failure, by_caller=self.backend.lists_by_caller)
+
+    def _is_out_of_time(self, failure: GatewayError) -> bool:
+        """Tell whether the caller's deadline passed here, and not at the backend."""
+        return failure.code == "deadline_exceeded" and not failure.upstream_status
 
     def _failure(self, error: BaseException) -> GatewayError:
         """Return the error as a GatewayError, and log what the operator should know of it."""
@@ -222,12 +241,17 @@ class Attempt:
         if deadline is not None:
             yield End(deadline, deadline_exceeded)
         if not self._streamed:
-            yield End(self.call.started + timeouts.total, _took("the answer", timeouts.total))
+            yield End(self.call.started + timeouts.total, self._too_late)
         else:
             # Comments keep a stream from being silent, for ever if need be.
             limit = timeouts.total if timeouts.first_content is None else timeouts.first_content
             self._first_content = End(self._started + limit, _took("its first content", limit))
             yield self._first_content
+
+    def _too_late(self) -> GatewayError:
+        total = self.backend.timeouts.total
+        self._deprived = not had_its_share(monotonic() - self._started, total)
+        return _took("the answer", total)()
 
 
 def _is_ours_to_pass(error: BaseException) -> bool:

@@ -48,8 +48,11 @@ class Race(Generic[M, T]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for task, attempt in self._tasks.items():
+            if kind is None and not attempt.left and not task.done():
+                # The first was refused: not its caller leaves it.
+                attempt.left = "hedged"
             task.cancel()
         try:
             if self._tasks:

@@ -19,7 +19,7 @@ _MOST: Final = 1024
 class Standing:
     """One candidate's record."""
 
-    __slots__ = ("breaker", "first_content_ms", "in_flight", "places", "tails")
+    __slots__ = ("breaker", "first_content_ms", "in_flight", "places", "tails", "usual")
 
     def __init__(self, changed: Callable[[], None] = lambda: None, gate: Callable[[], Gate] = Places) -> None:
         """``changed`` is called when the breaker has opened or closed; ``gate`` returns who may go there."""
@@ -27,6 +27,8 @@ class Standing:
         self.in_flight = 0
         #: Smoothed milliseconds to the answer, or to the first content of a stream. None: none came yet.
         self.first_content_ms: float | None = None
+        #: The same of its whole answers (False) and of its streams (True), where one came.
+        self.usual: dict[bool, float] = {}
         #: Whether calls may go there, by what became of those before.
         self.breaker = Breaker(changed)
         #: Where it has a limit of its own: who may go there now.
@@ -38,10 +40,10 @@ class Standing:
         """Note an attempt that starts."""
         self.in_flight += 1
 
-    def answered(self, milliseconds: float) -> None:
+    def answered(self, milliseconds: float, *, streamed: bool) -> None:
         """Note the time to an answer, or to the first content of a stream."""
-        before = milliseconds if self.first_content_ms is None else self.first_content_ms
-        self.first_content_ms = before + _SMOOTHING * (milliseconds - before)
+        self.first_content_ms = _smoothed(self.first_content_ms, milliseconds)
+        self.usual[streamed] = _smoothed(self.usual.get(streamed), milliseconds)
 
     def ended(self) -> None:
         """Note an attempt that is over."""
@@ -53,6 +55,10 @@ class Standing:
         if found is None:
             found = self.tails[streamed] = Tail()
         return found
+
+
+def _smoothed(before: float | None, value: float) -> float:
+    return value if before is None else before + _SMOOTHING * (value - before)
 
 
 class Standings:

@@ -43,7 +43,7 @@ class Watchdog:
     def __init__(self, silence: float, ends: Iterable[End] = ()) -> None:
         self._silence = silence
         self._ends = tuple(ends)
-        self._seen = 0.0
+        self._seen = monotonic()
         self._waiting = False
         self._hurry: End | None = None
         self._expired: GatewayError | None = None
@@ -54,6 +54,10 @@ class Watchdog:
     def alive(self) -> None:
         """Note that bytes came from the backend."""
         self._seen = monotonic()
+
+    def silent(self) -> float:
+        """Return the seconds since bytes came, or since the last wait began."""
+        return monotonic() - self._seen
 
     def lift(self, end: End) -> None:
         """Forget one of the ends."""

@@ -161,7 +161,7 @@ async def test_nobody_waits_who_would_have_too_little_time_left() -> None:
     """For an answer as they usually come: it is turned away at once. A place that is free is taken."""
     upstream = Upstream([[FOREVER]])
     async with direct(limited(config({"a": upstream}), a=Concurrency(1, 9))) as gateway:
-        gateway._setup.backends["a"].standings.of("a-model").answered(60_000)
+        gateway._setup.backends["a"].standings.of("a-model").answered(60_000, streamed=True)
         loop = asyncio.get_running_loop()
         running = asyncio.create_task(start(gateway, deadline=loop.time() + 50))
         await upstream.called()
