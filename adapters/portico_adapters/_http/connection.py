@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+import ssl
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -43,14 +44,14 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         #: All of the answer has come.
         self._whole = True
-        #: All of the request has gone.
-        self._sent = True
+        #: What of the request has not been handed to the socket yet.
+        self._rest: bytes | memoryview = b""
+        self._full = False
         self._reusable = True
         self._error: Exception | None = None
         self._paused = False
-        # Set by whoever waits for something to come, or for room to send.
+        # Set by whoever waits for something to come.
         self._wake: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
         # The parser calls this for each chunk of a body.
         self.on_body: Final = self._pieces.append
         self._parser: Final = HttpResponseParser(self)
@@ -61,8 +62,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether it can take a request: it is open, and nothing is under way on it."""
-        ready = self._whole and self._sent and self._reusable
+        """Whether it can take a request: it is open, and nothing is under way on it or left to read."""
+        ready = self._whole and self._reusable and not self._rest and not self._pieces
         return ready and self._error is None and not self._transport.is_closing()
 
     @property
@@ -83,7 +84,9 @@ class Connection(asyncio.Protocol):
         if len(body) <= _PIECE:
             self._transport.write(head + body)
         else:
-            await self._upload(head, body)
+            self._transport.write(head)
+            self._rest = memoryview(body)
+            self._push()
         while not self.status:
             await self._come()
 
@@ -108,18 +111,13 @@ class Connection(asyncio.Protocol):
         """Close it now. What is not sent yet is not sent, and the other side of TLS is not waited for."""
         self._transport.abort()
 
-    async def _upload(self, head: bytes, body: bytes) -> None:
-        self._sent = False
-        self._transport.write(head)
-        view = memoryview(body)
-        for start in range(0, len(body), _PIECE):
-            self._transport.write(view[start : start + _PIECE])
-            if self._room is not None:
-                await self._room
-            # An answer before the end, such as a refusal, is all that there will be.
-            if self.status or self._error is not None:
-                return
-        self._sent = True
+    def _push(self) -> None:
+        """Send on, as far as there is room; a backend that has refused the request wants no more of it."""
+        while self._rest and not self._full and self.status < 400 and not self._transport.is_closing():
+            piece = self._rest[:_PIECE]
+            # All of a body that has gone is let go of.
+            self._rest = self._rest[_PIECE:] or b""
+            self._transport.write(piece)
 
     async def _come(self) -> None:
         """Wait until something has come."""
@@ -134,13 +132,6 @@ class Connection(asyncio.Protocol):
     def _woken(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
-        if self.status or self._error is not None:
-            # Who waits to send more need not.
-            self._make_room()
-
-    def _make_room(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
 
     # What the event loop calls.
 
@@ -168,22 +159,25 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         self._woken()
 
+    def eof_received(self) -> None:
+        if self.status and not self._framed() and not self._cut_off():
+            # Its end is how such an answer ends.
+            self._whole = True
+        # By itself it would close once all is sent, which the other side may never take.
+        self._loop.call_soon(self._transport.abort)
+
     def connection_lost(self, error: Exception | None) -> None:
         if not self._whole:
-            if self.status and error is None and not self._framed():
-                # Its end is how such an answer ends.
-                self._whole = True
-            else:
-                self._fail(BrokenOffError(str(error or "connection closed")))
+            self._fail(BrokenOffError(str(error or "connection closed")))
         self._reusable = False
         self._woken()
 
     def pause_writing(self) -> None:
-        self._room = self._loop.create_future()
+        self._full = True
 
     def resume_writing(self) -> None:
-        self._make_room()
-        self._room = None
+        self._full = False
+        self._push()
 
     # What the parser calls.
 
@@ -198,6 +192,8 @@ class Connection(asyncio.Protocol):
         if sum(len(name) + len(value) for name, value in self.headers) > _HEAD_BYTES:
             raise HttpParserError(f"more than {_HEAD_BYTES} bytes of headers")
         status = self._parser.get_status_code()
+        if status < 100:
+            raise HttpParserError(f"status {status}")
         if status < 200:
             # An interim answer, such as 100 Continue: the real one follows.
             self.headers.clear()
@@ -214,7 +210,16 @@ class Connection(asyncio.Protocol):
             self._reusable = False
 
     def _framed(self) -> bool:
-        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        # The parser takes a space in front of the colon.
+        return any(name.rstrip() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
+    def _cut_off(self) -> bool:
+        """Whether TCP alone has ended, and TLS had not: anybody on the way can do that (RFC 9112, 9.8)."""
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        try:
+            return tls is not None and tls.read(1) != b""
+        except ssl.SSLError:
+            return True
 
     def _fail(self, error: Exception) -> None:
         if self._error is None:

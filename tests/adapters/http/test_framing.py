@@ -23,6 +23,9 @@ WHOLE: dict[str, Script] = {
     "lines that end with a line feed alone": [b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok"],
     "trailers, and extensions of chunks": [head(), b"2;a=b\r\nok\r\n0\r\nx-t: 1\r\n\r\n"],
     "another answer behind it": [*OK, *answer(b"never read")],
+    "an offer of another protocol": [
+        b"HTTP/1.1 200 OK\r\nconnection: Upgrade\r\nupgrade: h2\r\ncontent-length: 2\r\n\r\nok"
+    ],
     "a farewell behind it": [*OK, b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n", CLOSE],
 }
 
@@ -32,6 +35,35 @@ async def test_an_answer_is_what_its_framing_says_and_no_more(script: Script) ->
     """What stands around it neither spoils it nor the next one."""
     async with Upstream(script, OK) as upstream, client(upstream.url) as http:
         assert await post(http) == b"ok"
+        assert await post(http) == b"ok"
+
+
+# What looks like an answer and can be read in two ways, or is cut: it is none.
+BROKEN: dict[str, Script] = {
+    "a length and chunks": [head(headers=[("content-length", "2")]), b"2\r\nok\r\n0\r\n\r\n"],
+    "two lengths": [head(length=2, headers=[("content-length", "1")]), b"ok"],
+    "a list of lengths": [
+        head(headers=[("content-length", "2, 2")]).replace(b"transfer-encoding", b"x"),
+        b"ok",
+    ],
+    "a length with a sign": [b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n\r\nok"],
+    "a size of a chunk in another notation": [head(), b"0x2\r\nok\r\n0\r\n\r\n"],
+    "a header in a header": [b"HTTP/1.1 200 OK\r\na: b\rcontent-length: 9\r\ncontent-length: 2\r\n\r\nok"],
+    "a status that is none": [b"HTTP/1.1 099 No\r\ncontent-length: 2\r\n\r\nno", *OK],
+    "another protocol": [b"HTTP/1.1 101 Yes\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", *OK],
+    "less than its length": [head(length=3), b"ok", CLOSE],
+    "less than a length with a space": [b"HTTP/1.1 200 OK\r\ncontent-length : 3\r\n\r\nok", CLOSE],
+    "no last chunk": [head(), b"2\r\nok\r\n", CLOSE],
+    "half of a head": [b"HTTP/1.1 200 OK\r\ncontent-le", CLOSE],
+}
+
+
+@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+async def test_what_is_ambiguous_or_cut_is_an_error(script: Script) -> None:
+    """And never a shorter or longer answer; the next one is right."""
+    async with Upstream(script, OK) as upstream, client(upstream.url) as http:
+        with pytest.raises(GatewayError, match=r"not valid HTTP|broke off|without an answer"):
+            await post(http)
         assert await post(http) == b"ok"
 
 

@@ -1,9 +1,10 @@
 """What the tests of HTTP share: a client, a certificate, a server that does not read."""
 
 import asyncio
+import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self, cast
@@ -94,3 +95,30 @@ class StuckServer(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._lost.set()
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handle: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve connections, which stay open until the end or ``handle`` ends them; yield the server's URL."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await handle(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+        server.close()
+
+
+def end_tcp(writer: asyncio.StreamWriter) -> None:
+    """Send FIN and nothing before it, also where TLS would say goodbye."""
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as beneath:
+        beneath.shutdown(socket.SHUT_WR)
