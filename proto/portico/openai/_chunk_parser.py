@@ -8,6 +8,7 @@ from msgspec.json import Decoder
 
 from portico.openai._chunk_header import HeaderWatch, split_header
 from portico.openai._json import members
+from portico.openai._repeats import Repeats
 from portico.openai._shapes import Shapes
 from portico.openai._values import Int64
 from portico.v1.chunk_pb2 import ChatChunk
@@ -59,6 +60,7 @@ class ChunkParser:
     def __init__(self, settle: Callable[[ChatChunk], object] = lambda _: None) -> None:
         self._header = HeaderWatch()
         self._settle = settle
+        self._repeats = Repeats()
 
     def parse(self, data: bytes | memoryview, into: StreamResponse) -> bool:
         """Append the chunk in ``data``, one event's JSON text, to ``into``.
@@ -68,10 +70,17 @@ class ChunkParser:
         result is False and nothing is appended. What does not fit its field goes to ``extra_json``.
         Raises ValueError for what is no JSON object.
         """
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        repeated = self._repeats.chunk(data)
+        if repeated is not None:
+            into.chunks.append(repeated)
+            return True
+        self._repeats.forget()
         try:
             chunk = _PLAIN.decode(data)
         except ValueError:
-            return self._parse_any(bytes(data), into)
+            return self._parse_any(data, into)
         header = (
             chunk.id,
             chunk.created,
@@ -83,6 +92,10 @@ class ChunkParser:
         if not self._header.fits(header, into):
             return False
         _append(chunk, into)
+        choice = chunk.choices[0]
+        # With a role, a reason or padding it is not the usual one.
+        if choice.delta.role is None and choice.finish_reason is None and chunk.obfuscation is None:
+            self._repeats.note(data, into.chunks[-1])
         return True
 
     def _parse_any(self, data: bytes, into: StreamResponse) -> bool:
