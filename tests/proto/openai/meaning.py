@@ -73,6 +73,10 @@ def embedded(embeddings: dict[str, Any]) -> dict[str, Any]:
     for each in _objects(told.get("data")):
         each["object"] = _constant(each.get("object"), "embedding")
         each.setdefault("index", 0)
+        vector = each.get("embedding")
+        if isinstance(vector, list) and all(type(value) in (int, float) for value in vector):
+            # Of a vector alone the numbers are doubles, however long they are written.
+            each["embedding"] = [float(value) for value in vector]
     return told
 
 
