@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream, UnsatisfiableReadError
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from portico.errors import GatewayError, invalid_request
 from portico.openai.errors import render_error
@@ -129,7 +129,13 @@ class ClientStream(IOStream):
         """Do nothing: Tornado would switch it off after every request."""
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        """Read the headers of a request, for which alone Tornado uses this, while their time lasts."""
+        """Read the headers of a request, for which alone Tornado uses this, while their time lasts.
+
+        Raises StreamClosedError on a closed connection: Tornado alone would take requests that were sent
+        ahead from its buffer.
+        """
+        if self.socket is None:
+            raise StreamClosedError(self.error)
         self._begun = False
         self._limit_head(self._idle if self._kept else self._patience)
         future = super().read_until_regex(regex, max_bytes)

@@ -90,6 +90,20 @@ async def test_what_is_no_http_is_logged_too(portico: Facade, caplog: pytest.Log
     assert logged == f"status=400 request_id={answer.headers['x-request-id']} error=malformed"
 
 
+async def test_what_follows_the_last_request_of_a_connection_is_none(
+    portico: Facade, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests sent ahead of an answer that closes the connection are not taken, and not logged."""
+    async with portico.connect() as client:
+        client.send("GET", "/v1/models", connection="close")
+        client.send("GET", "/v1/models")
+        assert (await client.answer()).status == 200
+        assert await client.closed()
+    while portico.server._connections:  # noqa: ASYNC110 - the loop's next turns
+        await asyncio.sleep(0)
+    assert len(lines(caplog)) == 1
+
+
 def test_what_a_caller_made_up_cannot_forge_a_line() -> None:
     """Quoted as JSON, and cut."""
     made_up = 'gpt"\nmethod=GET status=200 \u202e'

@@ -11,6 +11,7 @@ from portico.errors import upstream_failed
 from portico.gateway import CallContext
 from portico.testing.gateway import Ended, FakeGateway
 from portico.v1.gateway_pb2 import StreamRequest, StreamResponse
+from portico_facade.connection import ClientStream
 from portico_facade.handler import Handler
 from portico_facade.sse import EventStream
 from portico_facade.upload import Upload
@@ -239,7 +240,7 @@ async def test_a_client_that_does_not_take_a_whole_answer_is_dropped(
         assert await client.closed()
 
 
-@pytest.mark.parametrize("how", ["whole", "streamed", "failed", "left", "left a stream", "refused"])
+@pytest.mark.parametrize("how", ["whole", "closed", "streamed", "failed", "left", "left a stream", "refused"])
 async def test_nothing_of_a_request_stays_behind(portico: Facade, gateway: FakeGateway, how: str) -> None:
     """Neither the handler nor its timers, once the connection is closed."""
     before = _parts()
@@ -247,6 +248,9 @@ async def test_nothing_of_a_request_stays_behind(portico: Facade, gateway: FakeG
         match how:
             case "whole" | "streamed":
                 client.send("POST", CHAT, ask(stream=how == "streamed"))
+                await client.answer()
+            case "closed":
+                client.send("GET", "/livez", connection="close")
                 await client.answer()
             case "failed":
                 gateway.on_stream = [first("one"), upstream_failed("The backend broke off.")]
@@ -274,8 +278,9 @@ async def test_nothing_of_a_request_stays_behind(portico: Facade, gateway: FakeG
 
 def _parts() -> list[object]:
     """Return what requests are made of, of all that live."""
+    kinds = (Handler, EventStream, Upload, ClientStream)
     # By type(): isinstance would wake lazy objects of other libraries.
-    return [found for found in gc.get_objects() if issubclass(type(found), Handler | EventStream | Upload)]
+    return [found for found in gc.get_objects() if issubclass(type(found), kinds)]
 
 
 async def _chunks(client: Client) -> AsyncIterator[bytes]:
