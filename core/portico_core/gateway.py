@@ -34,8 +34,9 @@ from portico_core.backends import Backend
 from portico_core.call import Call
 from portico_core.config import Config
 from portico_core.keys import Keys
-from portico_core.metrics import Metrics, ModelLabels
+from portico_core.metrics import Metrics
 from portico_core.model_health import ModelHealth
+from portico_core.model_labels import ModelLabels
 from portico_core.operations import R, S, Streaming, Unary
 from portico_core.settling import Settling
 from portico_core.setup import Setup

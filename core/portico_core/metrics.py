@@ -4,7 +4,7 @@ Every label takes its values from a set that no caller can make grow. The metric
 docs/operations.md.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,12 +16,8 @@ from portico.v1.errors_pb2 import ErrorClass
 from portico.v1.receipt_pb2 import Attempt, Outcome
 from portico_core.backends import Backend
 from portico_core.call import Call
-from portico_core.catalog import Catalog
-from portico_core.routing import Routes
+from portico_core.model_labels import ModelLabels
 from portico_core.usage import SOURCES
-
-#: Stands for every model name that neither the configuration nor a backend's list knows.
-OTHER: Final = "other"
 
 # Seconds. A call may take from an echo's millisecond to the ten minutes that it is given.
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -39,7 +35,7 @@ _STREAMED: Final = frozenset({"Stream", "StreamComplete"})
 class Metrics:
     """The metrics of one gateway, in a registry of their own: a program may run several gateways."""
 
-    def __init__(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
+    def __init__(self, models: ModelLabels, backends: Iterable[Backend]) -> None:
         self.registry: Final = CollectorRegistry()
         own = self.registry
         call = ("rpc", "model", "backend")
@@ -109,7 +105,7 @@ class Metrics:
         ProcessCollector(registry=own)
         self.follow(models, backends)
 
-    def follow(self, models: "ModelLabels", backends: Iterable[Backend]) -> None:
+    def follow(self, models: ModelLabels, backends: Iterable[Backend]) -> None:
         """Go on with the labels and the backends of another configuration.
 
         What was counted of backends and models that neither it nor the one before it has is forgotten: what
@@ -166,59 +162,6 @@ class Metrics:
             source = SOURCES.get(call.usage.source, SOURCES[0])
             self._tokens.add((model, backend, "input", source), max(0, call.usage.prompt_tokens))
             self._tokens.add((model, backend, "output", source), max(0, call.usage.completion_tokens))
-
-
-class ModelLabels:
-    """Bounds the label ``model``: names of the configuration, names that backends list to all, or OTHER."""
-
-    def __init__(self, routes: Routes, catalog: Catalog) -> None:
-        self._routes = routes
-        self._catalog = catalog
-        self._listed: object = None
-        self._names: Collection[str] = ()
-
-    def label(self, name: str) -> str:
-        """Return the label for a name that was asked for; a name that fits one with a star counts as that."""
-        if not name:
-            return ""
-        name = self._routes.plain(name)
-        if name in self._known():
-            return name
-        prefix = name.partition("/")[0]
-        if prefix not in self._routes.namespaces and prefix not in self._routes.backends:
-            for route in self._routes.starred:
-                if route.fits(name):
-                    return route.name
-        return OTHER
-
-    def has(self, label: str) -> bool:
-        """Tell whether it still is one of the labels."""
-        starred = any(route.name == label for route in self._routes.starred)
-        return starred or label in ("", OTHER) or label in self._known()
-
-    def _known(self) -> Collection[str]:
-        listed = self._catalog.listed()
-        if listed is not self._listed:
-            # The catalog makes a new mapping whenever a list has changed.
-            routes = self._routes
-            self._listed = listed
-            self._names = {
-                *routes.exact,
-                *(str(target) for route in routes.exact.values() for target in route.targets),
-                *(
-                    f"{name}/{each}"
-                    for name, members in routes.namespaces.items()
-                    for member in members
-                    for each in member.models or ()
-                ),
-                *listed,
-                *(
-                    name
-                    for backend, model in self._catalog.models()
-                    for name in (f"{backend}/{model.id}", routes.plain(routes.public(backend, model.id)))
-                ),
-            }
-        return self._names
 
 
 def _backend(call: Call) -> str:

@@ -13,7 +13,7 @@ from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import GetStatusRequest
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
-from portico_core.metrics import ModelLabels
+from portico_core.model_labels import ModelLabels
 from portico_core.routing import Member, Route, Routes
 from tests.support.core import (
     FOREVER,
