@@ -18,7 +18,6 @@ from portico.v1.message_pb2 import ContentPart
 from portico.v1.usage_pb2 import Usage
 from portico_adapters._flavours.annotations import set_apart
 from portico_adapters._flavours.calls import StreamedCalls, settle_calls
-from portico_adapters._flavours.details import StreamedDetails
 from portico_adapters._flavours.finish import end_whole, settle_finish
 from portico_adapters._flavours.members import put
 from portico_adapters._flavours.parts import Said, said_in
@@ -63,7 +62,6 @@ class ChunkSettler:
 
     def __init__(self, request_id: str) -> None:
         self._calls = StreamedCalls(request_id)
-        self._details = StreamedDetails()
 
     def settle(self, chunk: ChatChunk) -> None:
         """Change a chunk."""
@@ -78,7 +76,6 @@ class ChunkSettler:
                 # Perplexity repeats in each chunk all that was said before.
                 put(choice, "message", None)
             set_apart(delta)
-            self._details.settle(choice.index, delta)
             settle_finish(choice)
             self._calls.settle(choice.index, delta, ends=choice.HasField("finish_reason"))
         if _second_in(chunk.extra_json) is not None:

@@ -188,6 +188,16 @@ async def test_signatures_of_thoughts_reach_the_caller() -> None:
         assert json.loads(told.extra_json) == {"reasoning_details": DETAILS}
 
 
+def test_details_that_a_backend_tells_itself_are_passed_on_as_they_came() -> None:
+    """Each piece with its format and index: callers send the pieces back as they read them."""
+    piece = {"type": "reasoning.text", "text": "H", "format": "google-gemini-v1", "id": "r", "index": 3}
+    told = [[piece], [{**piece, "text": "m."}], [{"type": "reasoning.encrypted", "data": "s"}], []]
+    found = streamed_choices(*({"reasoning_details": each} for each in told), None)
+    assert [json.loads(choice.delta.extra_json)["reasoning_details"] for choice in found] == told
+    [whole] = settled_choices({"content": "a", "reasoning_details": [piece]}, "stop")
+    assert json.loads(whole.message.extra_json) == {"reasoning_details": [piece]}
+
+
 async def test_mistral_goes_on_with_an_answer_and_does_not_repeat_it() -> None:
     """Whole or streamed; a caller who says `prefix` gets Mistral's own way."""
     said = {"role": "assistant", "content": "One two three"}
