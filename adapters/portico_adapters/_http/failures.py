@@ -25,6 +25,8 @@ _NO_ANSWER: Final = "The backend closed the connection without an answer."
 # Which exceptions say that there was no connection; the first row that fits counts.
 _UNREACHABLE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (socket.gaierror, "The backend's address cannot be resolved."),
+    # A name with an empty or too long part.
+    (UnicodeError, "The backend's address cannot be resolved."),
     (ProxyError, "The proxy in front of the backend refused the connection."),
     (ssl.SSLError, "The backend's TLS handshake failed."),
     (OSError, "The backend cannot be reached."),

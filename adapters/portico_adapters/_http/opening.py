@@ -70,7 +70,7 @@ async def connect(origin: Origin, protocol: P, make_socket: SocketFactoryType | 
         socket_factory=make_socket,
     )
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    context, name = (tls(), origin.host) if origin.secure else (None, None)
+    context, name = (tls(), _name_in_tls(origin)) if origin.secure else (None, None)
     await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
     return protocol
 
@@ -84,14 +84,20 @@ async def _through_tunnel(origin: Origin, proxy: Proxy) -> Connection:
     try:
         with _blaming_the_proxy():
             await asking.ask(origin, proxy.authorization)
-        inner = await loop.start_tls(asking.transport, connection, tls(), server_hostname=origin.host)
-        if inner is None:
+        name = _name_in_tls(origin)
+        inner = await loop.start_tls(asking.transport, connection, tls(), server_hostname=name)
+        if inner is None or inner.is_closing():
             raise ProxyError("it closed the tunnel")
     except BaseException:
         asking.transport.abort()
         raise
     connection.connection_made(inner)
     return connection
+
+
+def _name_in_tls(origin: Origin) -> str:
+    # Certificates name hosts without the dot that keeps resolvers from searching (RFC 6066, 3).
+    return origin.host.removesuffix(".")
 
 
 @contextlib.contextmanager
@@ -120,6 +126,9 @@ class _Connect(asyncio.Protocol):
         status = _STATUS.match(await self._answer)
         if status is None or not status[1].startswith(b"2"):
             raise ProxyError(f"it answered with {self._head[:64]!r}")
+        if self.transport.is_closing():
+            # TLS would wait for an answer until its time is up.
+            raise ProxyError("it closed the tunnel")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)

@@ -26,7 +26,7 @@ def proxy_for(url: SplitResult) -> Proxy | None:
     found = getproxies()
     kind = url.scheme if found.get(url.scheme) else "all"
     address = found.get(kind)
-    if not address or proxy_bypass(url.netloc):
+    if not address or _excepted(url):
         return None
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     if proxy.scheme not in ("http", "https") or not proxy.hostname:
@@ -35,3 +35,8 @@ def proxy_for(url: SplitResult) -> Proxy | None:
     userinfo = proxy.netloc.rpartition("@")[0]
     authorization = "Basic " + b64encode(unquote_to_bytes(userinfo)).decode() if userinfo else ""
     return Proxy(origin_of(proxy), authorization)
+
+
+def _excepted(url: SplitResult) -> bool:
+    # As it stands in the URL, with its port, and as NO_PROXY has IPv6 addresses as a rule: without brackets.
+    return any(map(proxy_bypass, (url.netloc.rpartition("@")[2], url.hostname or "")))

@@ -70,6 +70,14 @@ async def test_framing_that_breaks_in_mid_body_is_noticed_at_once() -> None:
         await upstream.closed()
 
 
+@pytest.mark.parametrize("host", ["a..example", f"{'a' * 64}.example"])
+async def test_a_name_that_cannot_be_one_is_not_resolved(host: str) -> None:
+    """Nor is it the gateway's failure: other candidates may serve the call."""
+    async with client(f"http://{host}") as http:
+        error = await failure(http)
+    assert (error.http_status, error.message) == (502, "The backend's address cannot be resolved.")
+
+
 async def test_a_refused_connection_names_the_host_in_the_log_alone() -> None:
     """The library's own class for it would say "timeout"."""
     with refusing() as url:

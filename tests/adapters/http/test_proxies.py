@@ -1,5 +1,7 @@
 """Proxies that the environment names are used, unless it excepts the backend."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from portico.adapter import Limits
@@ -7,6 +9,7 @@ from portico.errors import GatewayError
 from portico.testing.upstream import Upstream
 from portico.testing.wire import answer
 from portico_adapters._http import HttpClient
+from portico_adapters._http.proxies import proxy_for
 from tests.adapters.http.tools import client, post
 
 OK = answer(b"ok")
@@ -51,6 +54,27 @@ async def test_a_backend_that_no_proxy_names_is_reached_directly(monkeypatch: py
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with Upstream(OK) as upstream, client(upstream.url) as http:
         assert await post(http) == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("url", "excepted", "direct"),
+    [
+        ("http://[2001:db8::1]:8000", "2001:db8::1", True),
+        ("http://[2001:db8::1]:8000", "[2001:db8::1]", True),
+        ("http://[2001:db8::1]:8000", "db8::1", False),
+        ("http://me:pass@a.example", "a.example", True),
+        ("http://a.example:8000", "a.example:8000", True),
+        ("http://a.example:8000", "a.example:80", False),
+        ("http://a.example", ".example, other", True),
+        ("http://a.example", "b.example", False),
+        ("http://a.example", "*", True),
+    ],
+)
+def test_no_proxy_names_hosts(url: str, excepted: str, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their ports or without; addresses in brackets or without; whatever credentials a URL holds."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("NO_PROXY", excepted)
+    assert (proxy_for(urlsplit(url)) is None) == direct
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
