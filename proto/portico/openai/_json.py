@@ -35,8 +35,10 @@ def members(text: Raw | bytes) -> dict[str, Raw]:
         return _MEMBERS.decode(text)
     except ValidationError:
         raise
-    except ValueError as error:
-        return dict(_split(_decoded(text, error)))
+    except ValueError:
+        if not _has_surrogates(text):
+            raise
+        return dict(_split(bytes(text).decode()))
 
 
 def elements(text: Raw | bytes) -> list[Raw]:
@@ -45,19 +47,20 @@ def elements(text: Raw | bytes) -> list[Raw]:
         return _ELEMENTS.decode(text)
     except ValidationError:
         raise
-    except ValueError as error:
-        return [raw for _, raw in _split(_decoded(text, error))]
+    except ValueError:
+        if not _has_surrogates(text):
+            raise
+        return [raw for _, raw in _split(bytes(text).decode())]
 
 
 def verbatim(text: str) -> Raw:
     """Return a text to be put into JSON as it is, when it is one JSON value."""
     try:
         return _VALUE.decode(text)
-    except ValueError as error:
-        content = _decoded(Raw(text), error)
-        if len(elements(Raw(f"[{content}]"))) != 1:
+    except ValueError:
+        if not _has_surrogates(Raw(text)) or len(elements(Raw(f"[{text}]"))) != 1:
             raise
-        return Raw(content)
+        return Raw(text)
 
 
 def kind(text: Raw) -> str:
@@ -76,12 +79,9 @@ def spliced(typed: Mapping[str, object], extra: str) -> Raw:
     return Raw(b"%b%b%b}" % (encode(typed)[:-1], b"," if typed else b"", inner.encode()))
 
 
-def _decoded(text: Raw | bytes, error: ValueError) -> str:
-    """Return a text that msgspec refused, where a lone surrogate can be why; else raise ``error``."""
-    content = bytes(text)
-    if b"\\ud" not in content.lower():
-        raise error
-    return content.decode()
+def _has_surrogates(text: Raw | bytes) -> bool:
+    """Tell whether a lone surrogate can be why msgspec refused a text."""
+    return b"\\ud" in bytes(text).lower()
 
 
 def _split(text: str) -> Iterator[tuple[str, Raw]]:
