@@ -80,16 +80,18 @@ class Handler:
             # A client that left along with its request is not told of by `on_connection_close`.
             if self.client.closed() or self.interrupted:
                 raise asyncio.CancelledError
-            if self.upload.refused is not None:
-                raise self.upload.refused
-            await self._method()(*self._args)
-        except (asyncio.CancelledError, StreamClosedError) as error:
-            if self.client_gone or self.client.closed():
-                # Nobody reads the answer: this is for the access log.
-                self.status = CLIENT_GONE
-                self._over()
+            if self.upload.refused is None:
+                await self._method()(*self._args)
             else:
+                self._fail(self.upload.refused)
+        except (asyncio.CancelledError, StreamClosedError) as error:
+            if not (self.client_gone or self.client.closed()):
                 self._fail(shutting_down() if self.interrupted else error)
+            elif self.client.linger:
+                # The rest of the request was no HTTP: the connection has answered, and told of it.
+                self._let_go()
+            else:
+                self._gone()
         except Exception as error:
             self._fail(error)
         finally:
@@ -136,7 +138,6 @@ class Handler:
 
     def opening(self, framing: tuple[str, str] | None) -> bytes:
         """Return the head of the answer, with the header that says how its body ends."""
-        self.begun = True
         self.first_byte_ms = self.elapsed_ms()
         named = {
             "Content-Type": "application/json",
@@ -155,7 +156,9 @@ class Handler:
             named["Connection"] = "close"
         elif self.request.version == "HTTP/1.0":
             named["Connection"] = "Keep-Alive"
-        return render_head(self.status, named)
+        head = render_head(self.status, named)
+        self.begun = True
+        return head
 
     def finish(self, body: bytes = b"") -> None:
         """Send the whole answer."""
@@ -196,7 +199,15 @@ class Handler:
             self.headers["Allow"] = self._allowed()
         # What is left of a body will not be read, and no further request on this connection.
         self.client.linger = not self.upload.whole
-        self.finish(render_error(error))
+        try:
+            self.finish(render_error(error))
+        except StreamClosedError:
+            self._gone()
+
+    def _gone(self) -> None:
+        """End the request of a client that left: nobody reads the answer."""
+        self.status = CLIENT_GONE
+        self._over()
 
     def _over(self, *, written: bool = True) -> None:
         """Note the end of the answer."""
@@ -214,8 +225,8 @@ class Handler:
         else:
             connection.close()
         self.facade.leave(self.upload)
-        # Else each would keep the other from being freed at once.
-        self.upload.interrupt = None
+        # Else each would keep the other from being freed at once; an error remembers the frames it passed.
+        self.upload.interrupt = self.error = None
 
     def _method(self) -> Callable[..., Awaitable[None]]:
         name = self.request.method
@@ -224,7 +235,7 @@ class Handler:
         if name in self.methods:
             found: Callable[..., Awaitable[None]] = getattr(self, name.lower())
             return found
-        message = f"Not allowed to {name} on {self.request.path}; it takes {self._allowed()}."
+        message = f"Not allowed to {name} on {self.request.path[:200]}; it takes {self._allowed()}."
         raise GatewayError(ErrorClass.CALLER, 405, message, INVALID_REQUEST, "method_not_supported")
 
     def _keeps_alive(self) -> bool:

@@ -76,9 +76,10 @@ class Upload(HTTPMessageDelegate):
             self._run()
 
     def on_connection_close(self) -> None:
-        """Forget it all: the client went away, or was refused."""
-        self._stop_watching()
-        self._facade.leave(self)
+        """End the request: its client went away, or sent what is no HTTP."""
+        if self.refused is None and self in self._facade.running:
+            # Nobody is there to answer: the handler is to tell of it.
+            self._run()
 
     def cut(self) -> None:
         """End the request with an error: the facade stops."""

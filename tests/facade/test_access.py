@@ -4,12 +4,17 @@ import asyncio
 import json
 import logging
 import re
+import socket
+import struct
 
 import pytest
 
+from portico.errors import invalid_request
+from portico.gateway import CallContext
 from portico.testing.gateway import FakeGateway
+from portico.v1.gateway_pb2 import ListModelsRequest, ListModelsResponse
 from portico_facade.access import line
-from tests.facade.clients import Facade
+from tests.facade.clients import PATIENCE, Facade, facade
 from tests.facade.messages import ask, first
 
 CHAT = "/v1/chat/completions"
@@ -102,6 +107,66 @@ async def test_what_follows_the_last_request_of_a_connection_is_none(
     while portico.server._connections:  # noqa: ASYNC110 - the loop's next turns
         await asyncio.sleep(0)
     assert len(lines(caplog)) == 1
+
+
+@pytest.mark.parametrize("sent", [b'{"model"', b""])
+async def test_a_client_that_left_while_it_sent_is_logged(
+    portico: Facade, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    """As 499, like one that left later."""
+    async with portico.connect() as client:
+        client.send("POST", CHAT, sent, content_length="1000")
+        await portico.ask("GET", "/livez")
+        assert portico.app.facade.running
+    await portico.app.facade.idle()
+    [logged] = lines(caplog)
+    assert logged.startswith(f"method=POST path={CHAT} status=499")
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ({"transfer_encoding": "chunked"}, b"zz\r\n"),
+        ({"transfer_encoding": "chunked", "content_encoding": "br"}, b"zz\r\n"),
+        ({"content_length": "-1", "content_encoding": "br"}, b""),
+    ],
+)
+async def test_a_body_that_is_no_http_is_logged_once(
+    portico: Facade, caplog: pytest.LogCaptureFixture, headers: dict[str, str], sent: bytes
+) -> None:
+    """With what the client was told, whatever else was wrong."""
+    answer = await portico.ask("POST", CHAT, sent, **headers)
+    assert answer.error["code"] == "malformed"
+    await portico.app.facade.idle()
+    [logged] = lines(caplog)
+    assert logged.startswith("status=400 ")
+
+
+async def test_a_client_that_reset_before_its_error_is_logged_and_forgotten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The write is what tells of it."""
+    gateway = Resetting()
+    async with facade(gateway) as portico:
+        gateway.client = socket.create_connection(("127.0.0.1", portico.port))
+        gateway.client.sendall(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+        await gateway.received()
+        async with asyncio.timeout(PATIENCE):
+            await portico.app.facade.idle()
+    [logged] = lines(caplog)
+    assert "status=499" in logged
+
+
+class Resetting(FakeGateway):
+    """Refuses, after its client has broken the connection."""
+
+    client: socket.socket
+
+    async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.client.close()
+        with self._recorded("list_models", request, context):
+            raise invalid_request("No.")
 
 
 def test_what_a_caller_made_up_cannot_forge_a_line() -> None:

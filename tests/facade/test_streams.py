@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -274,6 +275,22 @@ async def test_nothing_of_a_request_stays_behind(portico: Facade, gateway: FakeG
     gateway.on_stream = []
     gc.collect()
     assert [part for part in _parts() if part not in before] == []
+
+
+@pytest.mark.parametrize("body", [ask(), ask(stream=True), b"{", b""])
+async def test_a_request_is_freed_without_the_collector(portico: Facade, body: Any) -> None:
+    """What holds it lets go of it, errors too."""
+    gc.collect()
+    before = _parts()
+    gc.disable()
+    try:
+        await portico.ask("POST", CHAT, body, connection="close")
+        async with asyncio.timeout(PATIENCE):
+            while portico.server._connections:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert [part for part in _parts() if part not in before] == []
+    finally:
+        gc.enable()
 
 
 def _parts() -> list[object]:
