@@ -42,6 +42,8 @@ class Connection(asyncio.Protocol):
         #: Bytes since the last of a body; nothing else may go on and on.
         self._barren = 0
         self._pieces: list[bytes] = []
+        #: Bytes that came for those, their framing too: small pieces cost more than they hold.
+        self._held = 0
         #: All of the answer has come.
         self._whole = True
         #: What of the request has not been handed to the socket yet.
@@ -79,7 +81,7 @@ class Connection(asyncio.Protocol):
         if not self.usable:
             raise BrokenOffError("closed, or spoken over, before the request")
         self.status, self.headers = 0, []
-        self._barren = 0
+        self._barren = self._held = 0
         self._whole = self._reusable = False
         if len(body) <= _PIECE:
             self._transport.write(head + body)
@@ -99,8 +101,10 @@ class Connection(asyncio.Protocol):
             await self._come()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
+        self._held = 0
         if len(data) > _MOST:
             pieces.append(data[_MOST:])
+            self._held = len(data) - _MOST
             data = data[:_MOST]
         elif self._paused:
             self._paused = False
@@ -154,7 +158,8 @@ class Connection(asyncio.Protocol):
             self._fail(NotHttpError(" ".join(str(error.__context__ or error).split())))
             self._transport.abort()
         else:
-            if sum(map(len, pieces)) > _HIGH_WATER and not self._whole and not self._paused:
+            self._held += len(data)
+            if self._held > _HIGH_WATER and pieces and not self._whole and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
         self._woken()

@@ -7,7 +7,7 @@ import pytest
 from portico.errors import GatewayError
 from portico.testing.upstream import Upstream
 from portico.testing.watch import Signs
-from portico.testing.wire import CLOSE, HANG, Script, answer, head, streamed
+from portico.testing.wire import CLOSE, HANG, LAST_CHUNK, Script, answer, chunk, head, streamed
 from tests.adapters.http.tools import client, post
 
 OK = answer(b"ok")
@@ -98,6 +98,21 @@ async def test_a_slow_reader_holds_the_backend_back() -> None:
             await asyncio.sleep(0)
         assert sum(map(len, found._connection._pieces)) < 1024 * 1024
         assert first + await found.read() == body
+
+
+async def test_many_small_pieces_are_held_back_sooner() -> None:
+    """Each costs more than it holds."""
+    count = 300_000
+    async with (
+        Upstream([head(), chunk(b"x") * count, LAST_CHUNK]) as upstream,
+        client(upstream.url) as http,
+        await http.send("GET", "/x", {}, alive=Signs()) as found,
+    ):
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        # One read of asyncio's brings 256 KiB at most.
+        assert len(found._connection._pieces) < (256 + 64) * 1024 / len(chunk(b"x"))
+        assert await found.read() == b"x" * count
 
 
 async def test_a_refusal_in_mid_request_is_heard() -> None:
