@@ -31,13 +31,16 @@ _NOT_FORWARDED: Final = frozenset(
 _NOT_RETURNED: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-connection"),
-        *("te", "trailer", "transfer-encoding", "upgrade", "date", "server", "set-cookie"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "date", "server", "set-cookie", "allow"),
         *("content-encoding", "content-length", "content-type", "retry-after", "retry-after-ms"),
         *("vary", "cache-control", "etag", "location", "alt-svc", "strict-transport-security"),
         *("x-request-id", "x-should-retry", "openai-processing-ms"),
         *("x-portico-model", "x-portico-attempts", "x-portico-dropped", "x-portico-usage"),
     }
 )
+
+# Which pages may read it, and what a proxy before us is to do with it.
+_FAMILIES_NOT_RETURNED: Final = ("access-control-", "x-accel-", "x-sendfile")
 
 # Said only where it was not the backend.
 _COUNTED_BY: Final[dict[int, str]] = {
@@ -117,7 +120,7 @@ def returned(headers: Iterable[Header]) -> Iterator[tuple[str, str]]:
     """Give those of a backend's headers that may stand in our answer."""
     for header in headers:
         name, value = header.name.lower(), header.value.decode("latin-1")
-        ours = name in _NOT_RETURNED or name.startswith("access-control-")
+        ours = name in _NOT_RETURNED or name.startswith(_FAMILIES_NOT_RETURNED)
         if not ours and _NAME.fullmatch(name) and _VALUE.fullmatch(value):
             yield name, value
 

@@ -34,9 +34,12 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client lets its connection serve another request (RFC 9112, 9.3)."""
+        """Whether the client lets its connection serve another request (RFC 9112, 6.1 and 9.3)."""
         wish = self.headers.get("connection", "").lower()
-        return wish == "keep-alive" if self.version == "HTTP/1.0" else wish != "close"
+        if self.version == "HTTP/1.0":
+            return wish == "keep-alive" and "transfer-encoding" not in self.headers
+        # One of several options, perhaps. To close is always allowed.
+        return "close" not in wish
 
 
 def request_of(start: RequestStartLine, headers: HTTPHeaders, connection: HTTP1Connection) -> Request:

@@ -52,6 +52,9 @@ class Upload(HTTPMessageDelegate):
         self.request = request_of(cast("RequestStartLine", start_line), headers, self._connection)
         self._facade.running.add(self)
         told = self.request.headers
+        if self.request.version == "HTTP/1.0":
+            # Which knows no answer before the answer (RFC 9110, 10.1.1).
+            headers.pop("Expect", None)
         self._encoding = told.get("content-encoding", "").lower()
         declared = told.get("content-length", "")
         if self._encoding not in _ENCODINGS:

@@ -172,6 +172,9 @@ async def test_a_backend_cannot_forge_the_frame_of_an_answer(portico: Facade, ga
         "x-split": b"a\r\nb: c",
         "x split": b"1",
         "x-empty": b"",
+        "x-accel-redirect": b"/secret",
+        "x-sendfile": b"/etc/passwd",
+        "allow": b"GET",
         "anthropic-ratelimit-tokens-limit": b"100",
     }
     gateway.on_chat = [response(headers=[Header(name=name, value=value) for name, value in sent.items()])]
@@ -179,7 +182,8 @@ async def test_a_backend_cannot_forge_the_frame_of_an_answer(portico: Facade, ga
     assert answer.json["choices"]
     assert answer.headers["anthropic-ratelimit-tokens-limit"] == "100"
     assert answer.headers["x-request-id"] != "forged"
-    forged = {"connection", "access-control-allow-origin", "b", "x-split", "x split", "x-empty"}
+    forged = {"connection", "access-control-allow-origin", "b", "x-split", "x split", "x-empty", "allow"}
+    forged |= {"x-accel-redirect", "x-sendfile"}
     assert not forged & set(answer.headers)
 
 

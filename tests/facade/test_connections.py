@@ -29,6 +29,27 @@ async def test_a_connection_serves_one_request_after_the_other(portico: Facade) 
             assert (await client.answer()).status == 204
 
 
+@pytest.mark.parametrize(
+    ("version", "headers"),
+    [
+        ("1.1", {"connection": "TE, close"}),
+        ("1.1", {"connection": "Close"}),
+        ("1.0", {}),
+        ("1.0", {"connection": "keep-alive", "transfer_encoding": "chunked"}),
+    ],
+)
+async def test_a_client_that_wants_one_answer_gets_the_end(
+    portico: Facade, version: str, headers: dict[str, str]
+) -> None:
+    """Also where that is one wish of several, and where a proxy of HTTP/1.0 cannot know where a body ends."""
+    async with portico.connect() as client:
+        client.send(
+            "GET", "/livez", b"0\r\n\r\n" if "transfer_encoding" in headers else None, version, **headers
+        )
+        assert (await client.answer()).headers["connection"] == "close"
+        assert await client.closed()
+
+
 async def test_requests_sent_ahead_are_answered_in_order(portico: Facade) -> None:
     """Pipelining."""
     async with portico.connect() as client:

@@ -77,6 +77,13 @@ async def test_a_client_that_asks_before_it_sends_gets_leave(portico: Facade) ->
         assert (await client.answer()).status == 200
 
 
+async def test_an_http_1_0_client_gets_one_answer_whatever_it_expects(portico: Facade) -> None:
+    """It would take the leave for the answer."""
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(), version="1.0", expect="100-continue")
+        assert (await client.answer()).status == 200
+
+
 async def test_the_limit_itself_is_allowed(start: Start) -> None:
     """A body of exactly that many bytes is read, and found to be no JSON."""
     async with start(body_limit=1000) as portico:
