@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -239,6 +240,30 @@ async def test_a_client_that_does_not_take_a_whole_answer_is_dropped(
         async with asyncio.timeout(PATIENCE):
             await portico.app.facade.idle()
         assert await client.closed()
+
+
+async def test_a_client_that_takes_a_whole_answer_slowly_is_not_dropped(
+    start: Start, gateway: FakeGateway
+) -> None:
+    """What counts is what it takes, not when the system has room for more."""
+    gateway.on_chat = [response("x" * 20_000_000)]
+    async with start(client_timeout=0.3) as portico:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            # So small that the answer waits in the server's buffers.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            await loop.sock_connect(sock, ("127.0.0.1", portico.port))
+            body = json.dumps(ask()).encode()
+            head = f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+            await loop.sock_sendall(sock, head.encode() + body)
+            end = loop.time() + 2
+            while loop.time() < end:
+                assert await loop.sock_recv(sock, 32 * 1024)
+                # The pace is what is tested.
+                await asyncio.sleep(0.05)
+            # Before it takes what the system still holds, which a closed connection would give too.
+            assert portico.app.facade.running
 
 
 @pytest.mark.parametrize("how", ["whole", "closed", "streamed", "failed", "left", "left a stream", "refused"])
