@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerConnectionDelegate
@@ -70,7 +70,8 @@ class FacadeApplication(HTTPServerConnectionDelegate):
         if found is None and len(path) > len(_OF_A_MODEL) and path.startswith(_OF_A_MODEL):
             found = Model
             try:
-                args = (unquote(path.removeprefix(_OF_A_MODEL), errors="strict"),)
+                # Some send it as it is (curl), and headers are read as Latin-1.
+                args = (unquote_to_bytes(path.removeprefix(_OF_A_MODEL).encode("latin-1")).decode(),)
             except UnicodeDecodeError:
                 upload.refused = invalid_request("The request's path is not UTF-8, percent-encoded.")
         task = asyncio.get_running_loop().create_task((found or UnknownPath)(self.facade, upload, args).run())

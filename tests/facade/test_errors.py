@@ -177,9 +177,10 @@ async def test_a_wrong_method_is_405_and_says_what_is_allowed(
     assert answer.error["code"] == "method_not_supported"
 
 
-async def test_a_path_that_is_not_utf_8_is_400(portico: Facade) -> None:
+@pytest.mark.parametrize("path", ["%ff", "%ed%a0%80", "\xff"])
+async def test_a_path_that_is_not_utf_8_is_400(portico: Facade, path: str) -> None:
     """Model names are text."""
-    answer = await portico.ask("GET", "/v1/models/%ff")
+    answer = await portico.ask("GET", f"/v1/models/{path}")
     assert answer.status == 400
     assert answer.error["type"] == "invalid_request_error"
 

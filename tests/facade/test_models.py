@@ -49,6 +49,15 @@ async def test_a_model_s_name_may_hold_slashes(portico: Facade, gateway: FakeGat
     assert call.request.id == "local/org/qwen2.5:32b"
 
 
+@pytest.mark.parametrize("path", ["模型", "%E6%A8%A1型"])
+async def test_a_model_s_name_may_come_as_utf_8(portico: Facade, gateway: FakeGateway, path: str) -> None:
+    """As curl sends it."""
+    gateway.models = [Model(id="模型")]
+    async with portico.connect() as client:
+        client.writer.write(f"GET /v1/models/{path} HTTP/1.1\r\nHost: portico\r\n\r\n".encode())
+        assert (await client.answer()).json["id"] == "模型"
+
+
 async def test_an_unknown_model_is_404(portico: Facade) -> None:
     """In OpenAI's words."""
     answer = await portico.ask("GET", "/v1/models/gpt-9")
