@@ -1,14 +1,12 @@
-"""What whole answers and streams share: how to read them, and what the end of an answer means. Pure."""
+"""What whole answers and streams share: what the end of an answer means. Pure."""
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
-from portico.errors import GatewayError, upstream_failed
-
-S = TypeVar("S")
+from portico_adapters._reading import read
 
 _NULL: Final = (b"", b"null")
 
@@ -77,16 +75,3 @@ _REFUSALS: Final = Decoder(Refusal)
 def given(value: Raw) -> bool:
     """Whether a carried value is there and not null."""
     return bytes(value) not in _NULL
-
-
-def read(data: bytes | Raw, decoder: Decoder[S]) -> S:
-    """Read JSON of a known shape; raise the error that an answer of another shape is."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise unreadable(str(problem)) from problem
-
-
-def unreadable(problem: str) -> GatewayError:
-    """502: the backend sent what nobody can read."""
-    return upstream_failed("The backend's answer cannot be read.", problem)

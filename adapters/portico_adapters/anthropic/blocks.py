@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
 from portico.v1.message_pb2 import Annotation, UrlCitation
-from portico_adapters.anthropic.answers import given, read
+from portico_adapters._reading import read
+from portico_adapters.anthropic.answers import given
 
 #: The formats of ``reasoning_details`` that are this API's.
 FORMAT: Final = "anthropic-claude-v1"

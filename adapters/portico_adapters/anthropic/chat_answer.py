@@ -9,7 +9,8 @@ from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall
-from portico_adapters.anthropic.answers import End, read, unreadable
+from portico_adapters._reading import read, unreadable
+from portico_adapters.anthropic.answers import End
 from portico_adapters.anthropic.blocks import (
     BLOCKS,
     Block,

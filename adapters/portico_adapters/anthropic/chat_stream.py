@@ -14,7 +14,8 @@ from portico.adapter import UpstreamCall
 from portico.v1.chunk_pb2 import Delta
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
-from portico_adapters.anthropic.answers import End, given, read, unreadable
+from portico_adapters._reading import read, unreadable
+from portico_adapters.anthropic.answers import End, given
 from portico_adapters.anthropic.blocks import (
     BLOCKS,
     Carried,

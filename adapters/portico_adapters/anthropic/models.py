@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
 from portico.v1.models_pb2 import Model
-from portico_adapters.anthropic.answers import read
+from portico_adapters._reading import read
 
 #: As many as the API gives at once.
 _PAGE: Final = 1000

@@ -7,7 +7,7 @@ from msgspec import Raw
 from msgspec.json import Decoder, encode
 from msgspec.structs import replace
 
-from portico_adapters.anthropic.answers import read
+from portico_adapters._reading import read
 from portico_adapters.anthropic.blocks import Block
 
 _MEMBERS: Final[Decoder[dict[str, object]]] = Decoder(dict[str, Raw])

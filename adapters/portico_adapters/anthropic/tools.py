@@ -1,15 +1,16 @@
 """Tools, and whether they must be called, as Anthropic's API has them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, convert
-from msgspec.json import Decoder, decode
+from msgspec.json import decode
 
 from portico.adapter import UpstreamCall
 from portico.errors import invalid_request, unsupported
 from portico.v1.chat_pb2 import WebSearchOptions
 from portico.v1.tools_pb2 import FunctionDefinition, Tool, ToolChoice
+from portico_adapters._allowed_tools import allowed_tools
 from portico_adapters._json import members
 from portico_adapters.anthropic.parts import Block
 
@@ -35,18 +36,6 @@ class _Where(Struct):
     approximate: _Location | None = None
 
 
-class _Named(Struct):
-    name: str = ""
-
-
-class _Allowed(Struct):
-    name: str = ""
-    function: _Named | None = None
-
-
-_ALLOWED: Final = Decoder(list[_Allowed])
-
-
 def tools_of(call: UpstreamCall) -> dict[str, object]:
     """Return the members ``tools`` and ``tool_choice``; raise 400 for tools that the API cannot have."""
     params = call.params
@@ -59,7 +48,7 @@ def tools_of(call: UpstreamCall) -> dict[str, object]:
     given = params.HasField("function_call" if legacy else "tool_choice")
     choice: Block = _choice(asked, call) if given else {"type": "auto"}
     if asked.WhichOneof("choice") == "allowed_tools":
-        names = _allowed(asked)
+        names = [each.named for each in allowed_tools(asked)]
         tools = [tool for tool in tools if tool.get("name") in names]
     alone = legacy or (params.HasField("parallel_tool_calls") and not params.parallel_tool_calls)
     if alone and choice.get("type") != "none":
@@ -137,12 +126,3 @@ def _choice(choice: ToolChoice, call: UpstreamCall) -> Block:
 def _type_of(text: str) -> dict[str, object]:
     value = members(text, "tool_choice").get("type")
     return {"type": decode(value)} if value is not None else {}
-
-
-def _allowed(choice: ToolChoice) -> Sequence[str]:
-    place = "tool_choice.allowed_tools.tools"
-    try:
-        told = _ALLOWED.decode(choice.allowed_tools.tools_json or "[]")
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{place} must be a list of tools.", place) from None
-    return [each.function.name if each.function else each.name for each in told]

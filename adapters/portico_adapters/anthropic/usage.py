@@ -1,15 +1,13 @@
 """Anthropic's counts of tokens as OpenAI's. Pure."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from portico.v1.usage_pb2 import CompletionTokensDetails, PromptTokensDetails, Usage
+from portico_adapters._reading import Count
 from portico_adapters.anthropic.answers import given
-
-# More than any count is, and few enough to add up.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 _TIERS: Final = {"standard": "default"}
 

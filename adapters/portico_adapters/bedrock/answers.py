@@ -3,22 +3,19 @@
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated, Final, TypeVar
+from typing import Final
 
-from msgspec import Meta, Raw, Struct, json
-from msgspec.json import Decoder, encode
+from msgspec import Raw, Struct, json
+from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import upstream_failed
 from portico.v1.usage_pb2 import PromptTokensDetails, Usage
-
-S = TypeVar("S")
+from portico_adapters._reading import Count
 
 #: A member that is carried and not there.
 NULL: Final = Raw(b"null")
 
-# More than any count is, and few enough to add up.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 _FINISH: Final[Mapping[str, str]] = {
     "end_turn": "stop",
@@ -121,16 +118,3 @@ def now() -> int:
 def legacy(call: UpstreamCall) -> bool:
     """Whether the caller uses the deprecated functions, and so expects a function_call."""
     return bool(call.params.functions) and not call.params.tools
-
-
-def read(data: bytes | Raw, decoder: Decoder[S]) -> S:
-    """Read a whole answer or a part of one; raise 502 where it is something else."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise unreadable(str(problem)) from problem
-
-
-def unreadable(problem: str) -> GatewayError:
-    """502: the backend sent what nobody can read."""
-    return upstream_failed("The backend's answer cannot be read.", problem)

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from portico.v1.message_pb2 import Annotation, UrlCitation
-from portico_adapters.bedrock.answers import read
+from portico_adapters._reading import read
 from portico_adapters.bedrock.reasoning import detail_of
 
 SERVER_TOOL: Final = "server_tool_use"

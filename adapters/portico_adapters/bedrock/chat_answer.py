@@ -9,7 +9,8 @@ from portico.adapter import UpstreamCall
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall
-from portico_adapters.bedrock.answers import Ended, finish_of, legacy, new_id, now, read, told, unreadable
+from portico_adapters._reading import read, unreadable
+from portico_adapters.bedrock.answers import Ended, finish_of, legacy, new_id, now, told
 from portico_adapters.bedrock.blocks import BLOCKS, ToolUse, annotations_of
 
 

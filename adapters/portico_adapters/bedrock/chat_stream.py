@@ -15,7 +15,8 @@ from portico.errors import upstream_failed
 from portico.v1.chunk_pb2 import Delta
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
-from portico_adapters.bedrock.answers import NULL, Ended, finish_of, legacy, new_id, now, read, told
+from portico_adapters._reading import read
+from portico_adapters.bedrock.answers import NULL, Ended, finish_of, legacy, new_id, now, told
 from portico_adapters.bedrock.blocks import BLOCKS, SERVER_TOOL, ToolUse, annotations_of
 from portico_adapters.bedrock.errors import error_in_stream
 from portico_adapters.bedrock.events import DAMAGED, END, ERROR, EXCEPTION, Frame

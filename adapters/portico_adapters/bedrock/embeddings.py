@@ -9,13 +9,13 @@ from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from portico.adapter import EmbeddingCall
-from portico.errors import invalid_request, unsupported, upstream_failed
-from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList, EmbeddingParams
+from portico.errors import unsupported
+from portico.v1.embeddings_pb2 import EmbeddingList
 from portico.v1.headers_pb2 import Header
-from portico.v1.usage_pb2 import Usage
 from portico_adapters._advice import leave_out_advice
+from portico_adapters._embeddings import check_dimensions, listed, texts_of
 from portico_adapters._json import members
-from portico_adapters.bedrock.answers import Count, read
+from portico_adapters._reading import Count, read
 
 #: The header that counts what the body of some models does not.
 COUNT_HEADER: Final = "x-amzn-bedrock-input-token-count"
@@ -101,7 +101,7 @@ def embed_bodies(call: EmbeddingCall) -> list[bytes]:
     """Return the bodies of the requests that it takes; raise 400 for what the model cannot embed."""
     leave_out_advice(call)
     params, family = call.params, _family(call)
-    texts = _texts(params, call.backend)
+    texts = texts_of(call)
     size = family.most or len(texts)
     extra = members(params.extra_json, "extra_json")
     dimensions = params.dimensions if params.HasField("dimensions") else None
@@ -113,29 +113,17 @@ def embed_bodies(call: EmbeddingCall) -> list[bytes]:
 
 def embeddings_of(answers: Sequence[tuple[bytes, Sequence[Header]]], call: EmbeddingCall) -> EmbeddingList:
     """Read the answers; raise where they do not have a vector of the right length for each text."""
-    params, family = call.params, _family(call)
+    family = _family(call)
     vectors: list[_Vector] = []
     counts: list[int | None] = []
     for body, headers in answers:
         found, count = family.vectors(body)
         vectors += found
         counts.append(_counted(headers) if count is None else count)
-    if len(vectors) != len(_texts(params, call.backend)):
-        raise upstream_failed("The backend did not embed every text.")
-    for vector in vectors:
-        # Models that cannot shorten a vector may send it whole, without a word.
-        if params.HasField("dimensions") and len(vector) != params.dimensions:
-            raise invalid_request(f"The model's vectors have {len(vector)} dimensions.", "dimensions")
-    total = sum(count or 0 for count in counts)
-    return EmbeddingList(
-        object="list",
-        model=call.model,
-        data=[
-            Embedding(object="embedding", index=index, doubles=DoubleVector(values=vector))
-            for index, vector in enumerate(vectors)
-        ],
-        usage=None if None in counts else Usage(prompt_tokens=total, total_tokens=total),
-    )
+    tokens = None if None in counts else sum(count or 0 for count in counts)
+    made = listed(vectors, tokens, call)
+    check_dimensions(vectors, call)
+    return made
 
 
 def _family(call: EmbeddingCall) -> _Family:
@@ -148,13 +136,3 @@ def _family(call: EmbeddingCall) -> _Family:
 def _counted(headers: Sequence[Header]) -> int | None:
     told = [each.value for each in headers if each.name == COUNT_HEADER]
     return int(told[0]) if told and told[0].isdigit() and len(told[0]) < 16 else None
-
-
-def _texts(params: EmbeddingParams, backend: str) -> list[str]:
-    form = params.input.WhichOneof("value")
-    texts = [params.input.text] if form == "text" else list(params.input.texts.values)
-    if form not in ("text", "texts"):
-        raise unsupported("input other than text", "input", backend)
-    if not texts or texts == [""]:
-        raise invalid_request("input must not be empty.", "input")
-    return texts

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from portico.v1.models_pb2 import Model
-from portico_adapters.bedrock.answers import read
+from portico_adapters._reading import read
 
 MODELS_PATH: Final = "/foundation-models"
 

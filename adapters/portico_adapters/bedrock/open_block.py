@@ -3,7 +3,7 @@
 from msgspec import Raw
 from msgspec.json import Decoder, encode
 
-from portico_adapters.bedrock.answers import unreadable
+from portico_adapters._reading import unreadable
 from portico_adapters.bedrock.reasoning import joined_base64
 
 _JSON = Decoder(Raw)

@@ -3,29 +3,17 @@
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
+from msgspec import Raw
 
 from portico.adapter import UpstreamCall
-from portico.errors import invalid_request, unsupported
+from portico.errors import unsupported
 from portico.v1.tools_pb2 import FunctionDefinition, Tool, ToolChoice
+from portico_adapters._allowed_tools import allowed_tools
 from portico_adapters._json import members
 from portico_adapters.bedrock.parts import Block, cache_point
 
 # Tools that the caller may write as Converse has them.
 _NATIVE: Final = ("toolSpec", "systemTool", "cachePoint")
-
-
-class _Named(Struct):
-    name: str = ""
-
-
-class _Allowed(Struct):
-    name: str = ""
-    function: _Named | None = None
-
-
-_ALLOWED: Final = Decoder(list[_Allowed])
 
 
 def tool_config(call: UpstreamCall, called: Iterable[str]) -> Block | None:
@@ -50,7 +38,7 @@ def tool_config(call: UpstreamCall, called: Iterable[str]) -> Block | None:
         tools = tools if called else []
         given = False
     if asked.WhichOneof("choice") == "allowed_tools":
-        names = _allowed(asked)
+        names = [each.named for each in allowed_tools(asked)]
         tools = [tool for tool in tools if "toolSpec" not in tool or tool["toolSpec"]["name"] in names]
     if not tools:
         # Converse refuses a history with calls where it is told of no tools.
@@ -97,12 +85,3 @@ def _choice(choice: ToolChoice, call: UpstreamCall) -> Block:
     if mode != "auto" and (form != "allowed_tools" or mode):
         call.unsupported(f"{mode or 'a custom tool'} as tool_choice", "tool_choice")
     return {}
-
-
-def _allowed(choice: ToolChoice) -> list[str]:
-    place = "tool_choice.allowed_tools.tools"
-    try:
-        told = _ALLOWED.decode(choice.allowed_tools.tools_json or "[]")
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{place} must be a list of tools.", place) from None
-    return [each.function.name if each.function else each.name for each in told]

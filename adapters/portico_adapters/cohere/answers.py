@@ -1,8 +1,8 @@
-"""What whole answers and streams share: how to read them, ends, ids, citations, log probabilities. Pure."""
+"""What whole answers and streams share: ends, ids, citations, log probabilities. Pure."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
@@ -11,8 +11,7 @@ from portico.adapter import UpstreamCall
 from portico.errors import GatewayError, upstream_failed, upstream_silent
 from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
 from portico.v1.message_pb2 import Annotation, UrlCitation
-
-S = TypeVar("S")
+from portico_adapters._reading import read
 
 _FINISH: Final[Mapping[str, str]] = {
     "COMPLETE": "stop",
@@ -47,14 +46,6 @@ class _Citation(Struct):
 
 
 _CITATION: Final = Decoder(_Citation)
-
-
-def read(data: bytes | Raw, decoder: Decoder[S]) -> S:
-    """Read JSON of a known shape; raise the error that an answer of another shape is."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise upstream_failed("The backend's answer cannot be read.", str(problem)) from problem
 
 
 def failure(reason: str | None, message: str = "") -> GatewayError | None:

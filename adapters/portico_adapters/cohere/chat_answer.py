@@ -11,6 +11,7 @@ from portico.errors import upstream_failed
 from portico.v1.chat_pb2 import ChatChoice, ChatCompletion
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall, ToolCall
+from portico_adapters._reading import read
 from portico_adapters.cohere import answers
 from portico_adapters.cohere.answers import Logprob
 from portico_adapters.cohere.reasoning import DETAILS, PLAN, THINKING, detail, details_json
@@ -58,7 +59,7 @@ _CHAT: Final = Decoder(_Chat)
 
 def completion_of(body: bytes, call: UpstreamCall) -> ChatCompletion:
     """Read a whole answer; raise the error that it tells or is."""
-    answer = answers.read(body, _CHAT)
+    answer = read(body, _CHAT)
     error = answers.failure(answer.finish_reason)
     if error is not None:
         raise error

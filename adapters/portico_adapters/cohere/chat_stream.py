@@ -9,11 +9,11 @@ from typing import Final
 from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
-from portico.errors import upstream_failed
 from portico.openai.errors import parse_error
 from portico.v1.chunk_pb2 import ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.tools_pb2 import FunctionCall, ToolCallDelta
+from portico_adapters._reading import read, unreadable
 from portico_adapters.cohere import answers
 from portico_adapters.cohere.chat_answer import Called
 from portico_adapters.cohere.events import CALLS, CITATIONS, CONTENT, END, EVENT, PLAN_DELTA, End, Event
@@ -75,7 +75,7 @@ class ChatStream:
         """Append what an event brings; raise the error that it tells."""
         if event.startswith(b"[DONE]"):
             return
-        told = answers.read(event, EVENT)
+        told = read(event, EVENT)
         if told.type is None:
             if told.message is not None:
                 raise parse_error(500, event, (), callers_key=self._callers_key)
@@ -100,7 +100,7 @@ class ChatStream:
         into.chunks.add().choices.add(index=0).delta.role = "assistant"
 
     def _content(self, event: Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, CONTENT)
+        delta = read(event.delta, CONTENT)
         block = delta.message.content if delta and delta.message else None
         if block is None or not (block.text or block.thinking or event.logprobs):
             return
@@ -114,7 +114,7 @@ class ChatStream:
             choice.logprobs.CopyFrom(logprobs)
 
     def _plan(self, event: Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, PLAN_DELTA)
+        delta = read(event.delta, PLAN_DELTA)
         if delta and delta.message and delta.message.tool_plan:
             choice = self._choice(event, into)
             choice.delta.reasoning_content = delta.message.tool_plan
@@ -123,7 +123,7 @@ class ChatStream:
     def _call_start(self, event: Event, into: StreamResponse) -> None:
         called = _called(event)
         if called is None or called.function is None:
-            raise upstream_failed("The backend's answer cannot be read.", "a call without a function")
+            raise unreadable("a call without a function")
         self._close_calls(event, into)
         call = self._open[event.index or 0] = _Call(self._calls)
         self._calls += 1
@@ -169,7 +169,7 @@ class ChatStream:
             self._choice(event, into).delta.function_call.arguments = told
 
     def _citation(self, event: Event, into: StreamResponse) -> None:
-        delta = answers.read(event.delta, CITATIONS)
+        delta = read(event.delta, CITATIONS)
         if not delta or not delta.message or bytes(delta.message.citations) == b"null":
             return
         citation = delta.message.citations
@@ -180,7 +180,7 @@ class ChatStream:
             choice.delta.annotations.append(annotation)
 
     def _end(self, event: Event, into: StreamResponse) -> None:
-        end = answers.read(event.delta, END) or End()
+        end = read(event.delta, END) or End()
         error = answers.failure(end.finish_reason or ("ERROR" if end.error else None), end.error or "")
         if error is not None:
             raise error
@@ -199,5 +199,5 @@ class ChatStream:
 
 
 def _called(event: Event) -> Called | None:
-    delta = answers.read(event.delta, CALLS)
+    delta = read(event.delta, CALLS)
     return delta.message.tool_calls if delta and delta.message else None

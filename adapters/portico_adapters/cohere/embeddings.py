@@ -6,12 +6,11 @@ from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from portico.adapter import EmbeddingCall
-from portico.errors import invalid_request, unsupported, upstream_failed
-from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
-from portico.v1.usage_pb2 import Usage
+from portico.v1.embeddings_pb2 import EmbeddingList
 from portico_adapters._advice import leave_out_advice
+from portico_adapters._embeddings import listed, texts_of
 from portico_adapters._json import members
-from portico_adapters.cohere.answers import read
+from portico_adapters._reading import read
 from portico_adapters.cohere.settings import CohereSettings
 from portico_adapters.cohere.usage import Tokens
 
@@ -42,36 +41,16 @@ def embed_body(call: EmbeddingCall, settings: CohereSettings) -> bytes:
     wishes: dict[str, object] = {"input_type": settings.input_type}
     if params.HasField("dimensions"):
         wishes["output_dimension"] = params.dimensions
-    fixed = {"model": call.model, "texts": _texts(call), "embedding_types": ["float"]}
+    fixed = {"model": call.model, "texts": texts_of(call), "embedding_types": ["float"]}
     return encode({**wishes, **members(params.extra_json, "extra_json"), **fixed})
 
 
 def embeddings_of(body: bytes, call: EmbeddingCall) -> EmbeddingList:
     """Read an answer; raise where it does not have a vector for each text."""
     answer = read(body, _EMBEDDED)
-    vectors = answer.embeddings.floats or []
-    if len(vectors) != len(_texts(call)):
-        raise upstream_failed("The backend did not embed every text.")
     billed = answer.meta.billed_units if answer.meta else None
     count = int(billed.input_tokens) if billed and billed.input_tokens is not None else None
-    return EmbeddingList(
-        object="list",
-        id=answer.id,
-        model=call.model,
-        data=[
-            Embedding(object="embedding", index=index, doubles=DoubleVector(values=vector))
-            for index, vector in enumerate(vectors)
-        ],
-        usage=None if count is None else Usage(prompt_tokens=count, total_tokens=count),
-    )
-
-
-def _texts(call: EmbeddingCall) -> list[str]:
-    given = call.params.input
-    form = given.WhichOneof("value")
-    if form not in ("text", "texts"):
-        raise unsupported("input other than text", "input", call.backend)
-    texts = [given.text] if form == "text" else list(given.texts.values)
-    if not texts:
-        raise invalid_request("input must not be empty.", "input")
-    return texts
+    made = listed(answer.embeddings.floats or [], count, call)
+    if answer.id is not None:
+        made.id = answer.id
+    return made

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
 from portico.v1.models_pb2 import Model
-from portico_adapters.cohere.answers import read
+from portico_adapters._reading import read
 
 # What Portico asks of a model, in the API's words; others rerank or classify.
 _ENDPOINTS: Final = frozenset({"chat", "embed"})

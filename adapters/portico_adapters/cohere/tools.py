@@ -3,27 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
-from msgspec.json import Decoder
-
 from portico.adapter import UpstreamCall
 from portico.errors import invalid_request, unsupported
 from portico.v1.tools_pb2 import FunctionDefinition, Tool, ToolChoice
+from portico_adapters._allowed_tools import allowed_tools
 from portico_adapters._json import fragment, members
 
 # OpenAI's modes -> Cohere's. None: what it does anyway.
 _MODES: Final[Mapping[str, str | None]] = {"auto": None, "none": "NONE", "required": "REQUIRED"}
-
-
-class _Named(Struct):
-    name: str = ""
-
-
-class _Allowed(Struct):
-    function: _Named | None = None
-
-
-_ALLOWED: Final = Decoder(list[_Allowed])
 
 
 def tools_of(call: UpstreamCall) -> dict[str, object]:
@@ -84,15 +71,6 @@ def _choice(choice: ToolChoice, call: UpstreamCall) -> tuple[str | None, Sequenc
     if form == "mode" and choice.mode in _MODES:
         return _MODES[choice.mode], None
     if form == "allowed_tools" and choice.allowed_tools.mode in _MODES:
-        return _MODES[choice.allowed_tools.mode], _allowed(choice)
+        return _MODES[choice.allowed_tools.mode], [each.named for each in allowed_tools(choice)]
     call.unsupported(f"{choice.mode or 'a choice of this form'} as tool_choice", "tool_choice")
     return None, None
-
-
-def _allowed(choice: ToolChoice) -> Sequence[str]:
-    place = "tool_choice.allowed_tools.tools"
-    try:
-        told = _ALLOWED.decode(choice.allowed_tools.tools_json or "[]")
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{place} must be a list of tools.", place) from None
-    return [each.function.name for each in told if each.function]

@@ -9,10 +9,11 @@ from typing import Final, TypeVar
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, format
 
-from portico.errors import GatewayError, upstream_failed
+from portico_adapters import _reading
+from portico_adapters._reading import Count
 from portico_adapters.gemini.errors import error_in
 from portico_adapters.gemini.partial_call import PartialArg
-from portico_adapters.gemini.usage import Count, Counted
+from portico_adapters.gemini.usage import Counted
 
 S = TypeVar("S", bound=Struct)
 
@@ -78,7 +79,7 @@ class Part(Struct, rename="camel"):
         try:
             blob = _BLOB.decode(self.inline_data)
         except (ValueError, RecursionError) as problem:
-            raise unreadable(problem) from problem
+            raise _reading.unreadable(str(problem)) from problem
         return blob if blob.mime_type.startswith(("image/", "audio/")) else None
 
 
@@ -153,15 +154,7 @@ def read(data: bytes, decoder: Decoder[S], *, callers_key: bool) -> S:
     error = error_in(data, callers_key=callers_key)
     if error is not None:
         raise error
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise unreadable(problem) from problem
-
-
-def unreadable(problem: Exception) -> GatewayError:
-    """502: the backend sent what nobody can read."""
-    return upstream_failed("The backend's answer cannot be read.", str(problem))
+    return _reading.read(data, decoder)
 
 
 def new_id(prefix: str, *named: object) -> str:

@@ -6,10 +6,9 @@ from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from portico.adapter import EmbeddingCall
-from portico.errors import invalid_request, unsupported, upstream_failed
-from portico.v1.embeddings_pb2 import DoubleVector, Embedding, EmbeddingList
-from portico.v1.usage_pb2 import Usage
+from portico.v1.embeddings_pb2 import EmbeddingList
 from portico_adapters._advice import leave_out_advice
+from portico_adapters._embeddings import listed, texts_of
 from portico_adapters._json import members
 from portico_adapters.gemini.answers import read
 from portico_adapters.gemini.usage import Counted
@@ -48,30 +47,3 @@ def embeddings_of(body: bytes, call: EmbeddingCall, *, callers_key: bool) -> Emb
     counted = answer.usage_metadata
     prompt = counted.prompt_token_count if counted else None
     return listed([vector.values for vector in answer.embeddings], prompt, call)
-
-
-def listed(vectors: list[list[float]], tokens: int | None, call: EmbeddingCall) -> EmbeddingList:
-    """Return vectors as OpenAI does. ``tokens``: None where the backend counted none."""
-    if len(vectors) != len(texts_of(call)):
-        raise upstream_failed("The backend did not embed every text.")
-    return EmbeddingList(
-        object="list",
-        model=call.model,
-        data=[
-            Embedding(object="embedding", index=index, doubles=DoubleVector(values=vector))
-            for index, vector in enumerate(vectors)
-        ],
-        usage=None if tokens is None else Usage(prompt_tokens=tokens, total_tokens=tokens),
-    )
-
-
-def texts_of(call: EmbeddingCall) -> list[str]:
-    """Return what is to be embedded."""
-    given = call.params.input
-    form = given.WhichOneof("value")
-    if form not in ("text", "texts"):
-        raise unsupported("input other than text", "input", call.backend)
-    texts = [given.text] if form == "text" else list(given.texts.values)
-    if not texts or texts == [""]:
-        raise invalid_request("input must not be empty.", "input")
-    return texts

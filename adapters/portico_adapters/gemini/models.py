@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from portico.v1.models_pb2 import Model
+from portico_adapters._reading import Count
 from portico_adapters.gemini.answers import carried, read
-from portico_adapters.gemini.usage import Count
 
 #: As many as the API gives at once.
 _PAGE: Final = 1000

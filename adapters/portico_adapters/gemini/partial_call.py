@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import GatewayError
+from portico_adapters._reading import unreadable
 
 # One step of a JSON path (RFC 9535): .name, ['name'], ["name"] or [0].
 _STEP: Final = re.compile(r"""\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]|\[(\d{1,9})\]""")
@@ -99,4 +100,4 @@ def _value(piece: PartialArg) -> Any:
 
 
 def _nowhere(path: str) -> GatewayError:
-    return upstream_failed("The backend's answer cannot be read.", f"partialArgs at {path[:80]}")
+    return unreadable(f"partialArgs at {path[:80]}")

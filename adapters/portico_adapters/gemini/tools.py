@@ -3,29 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
-from msgspec.json import Decoder
-
 from portico.adapter import UpstreamCall
-from portico.errors import invalid_request, unsupported
+from portico.errors import unsupported
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.tools_pb2 import FunctionDefinition, Tool, ToolChoice
+from portico_adapters._allowed_tools import PLACE, allowed_tools
 from portico_adapters._json import fragment, members
 
 _MODES: Final = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY"}
-
-
-class _Named(Struct):
-    name: str = ""
-
-
-class _Allowed(Struct):
-    type: str = "function"
-    function: _Named | None = None
-    name: str = ""
-
-
-_ALLOWED: Final = Decoder(list[_Allowed])
 
 
 def legacy(params: ChatCompletionParams) -> bool:
@@ -73,23 +58,18 @@ def _choice(choice: ToolChoice, name: str, call: UpstreamCall) -> dict[str, obje
         case "function_name":
             return {"mode": "ANY", "allowedFunctionNames": [choice.function_name]}
         case "allowed_tools":
-            allowed = choice.allowed_tools
-            mode = "ANY" if allowed.mode == "required" else "VALIDATED"
-            return {"mode": mode, "allowedFunctionNames": _names(allowed.tools_json, call.backend)}
+            mode = "ANY" if choice.allowed_tools.mode == "required" else "VALIDATED"
+            return {"mode": mode, "allowedFunctionNames": _names(choice, call.backend)}
     call.unsupported(f"this {name}", name)
     return {}
 
 
-def _names(tools_json: str, backend: str) -> list[str]:
-    where = "tool_choice.allowed_tools.tools"
-    try:
-        allowed = _ALLOWED.decode(tools_json)
-    except (ValueError, RecursionError):
-        raise invalid_request(f"{where} must be a list of tools.", where) from None
+def _names(choice: ToolChoice, backend: str) -> list[str]:
+    allowed = allowed_tools(choice)
     for tool in allowed:
         if tool.type != "function":
-            raise unsupported(f"tools of the type {tool.type}", where, backend)
-    return [tool.function.name if tool.function else tool.name for tool in allowed]
+            raise unsupported(f"tools of the type {tool.type}", PLACE, backend)
+    return [tool.named for tool in allowed]
 
 
 def _declaration(function: FunctionDefinition, where: str) -> dict[str, object]:

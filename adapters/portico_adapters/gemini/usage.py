@@ -1,15 +1,13 @@
 """Gemini's counts of tokens as OpenAI's. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.json import encode
 
 from portico.v1.usage_pb2 import CompletionTokensDetails, PromptTokensDetails, Usage
-
-# More than any count is, and few enough to add up.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
+from portico_adapters._reading import Count
 
 # By name, and by number as Vertex writes it when it is asked for integers.
 _MODALITIES: Final[dict[str | int, str]] = {

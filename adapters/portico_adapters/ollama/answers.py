@@ -8,14 +8,14 @@ from typing import Annotated, Final, TypeVar
 from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
-from portico.errors import GatewayError, upstream_failed
+from portico.errors import upstream_failed
 from portico.openai.errors import error_in
 from portico.v1.usage_pb2 import Usage
+from portico_adapters import _reading
+from portico_adapters._reading import Count
 
 S = TypeVar("S", bound=Struct)
 
-# More than any count is, and few enough to add up.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 Octet = Annotated[int, Meta(ge=0, le=255)]
 
 # Answers to a request that only moved a model in or out of memory.
@@ -75,15 +75,7 @@ def read(data: bytes, decoder: Decoder[S]) -> S:
     error = error_in(data)
     if error is not None:
         raise error
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise unreadable(problem) from problem
-
-
-def unreadable(problem: Exception) -> GatewayError:
-    """502: the backend sent what nobody can read."""
-    return upstream_failed("The backend's answer cannot be read.", str(problem))
+    return _reading.read(data, decoder)
 
 
 def unix_seconds(moment: str | None) -> int | None:

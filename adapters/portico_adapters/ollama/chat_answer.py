@@ -12,7 +12,8 @@ from portico.v1.chat_pb2 import ChatChoice, ChatCompletion, ChoiceLogprobs, Toke
 from portico.v1.gateway_pb2 import StreamResponse
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall, ToolCall, ToolCallDelta
-from portico_adapters.ollama.answers import Generated, Logprob, read, unreadable
+from portico_adapters._reading import unreadable
+from portico_adapters.ollama.answers import Generated, Logprob, read
 
 _TEXT: Final = Decoder(str)
 
@@ -144,7 +145,7 @@ def _called(told: _ToolCall) -> FunctionCall:
         # Some servers of this dialect write the object as a text, as OpenAI does.
         arguments = _TEXT.decode(written) if written.startswith(b'"') else written.decode()
     except ValueError as problem:
-        raise unreadable(problem) from problem
+        raise unreadable(str(problem)) from problem
     return FunctionCall(name=told.function.name, arguments="{}" if arguments == "null" else arguments)
 
 

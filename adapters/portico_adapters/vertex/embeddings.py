@@ -8,9 +8,9 @@ from msgspec.json import Decoder, encode
 from portico.adapter import EmbeddingCall
 from portico.v1.embeddings_pb2 import EmbeddingList
 from portico_adapters._advice import leave_out_advice
+from portico_adapters._embeddings import listed, texts_of
 from portico_adapters._json import members
 from portico_adapters.gemini.answers import read
-from portico_adapters.gemini.embeddings import listed, texts_of
 
 
 class _Statistics(Struct):
