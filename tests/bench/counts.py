@@ -1,16 +1,13 @@
 """Counts what a request and a token cost, where times would say little: on a busy machine, in CI.
 
-A client and a backend in lockstep: each token is written when the one before has arrived, so that nothing is
-coalesced by chance, and what is counted is the same from run to run within a few hundredths.
+Each token is written when the one before has arrived, so that what is counted is the same from run to run
+within a few hundredths.
 """
 
 import asyncio
 import contextlib
 import math
-import re
 import signal
-import socket
-import struct
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -19,20 +16,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tests.bench.load import Spec
+from tests.bench.answers import around, end
+from tests.bench.lockstep import Backend, Caller
 from tests.bench.relay import Relay
-from tests.bench.upstream import ROLE, STREAM, around, end, whole
 from tests.support.processes import Process, process
 
 LAYOUTS: Final = ("in process", "linked", "RPCs")
 
-_PATIENCE: Final = 30
 #: How often each is done before it is counted, and while it is.
 _WARM: Final = 30
 _TIMES: Final = 200
 _TOGETHER: Final = 16
-#: Where Linux has the data segments that a connection received, in struct tcp_info.
-_SEGMENTS_AT: Final = 152
 
 
 @dataclass(frozen=True)
@@ -55,79 +49,6 @@ class Counts:
 Measured: TypeAlias = dict[tuple[str, str], Counts]
 #: What a snapshot sums up: all that ``Counts`` has.
 Totals: TypeAlias = tuple[float, ...]
-
-
-class Backend:
-    """A backend that writes when it is told to."""
-
-    def __init__(self) -> None:
-        self._writers: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
-        self._streams: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-
-    @property
-    def segments(self) -> int:
-        """What came over all connections so far."""
-        return sum(_segments(each) for each in self._writers)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer on one connection."""
-        self._writers[writer] = asyncio.current_task()
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-                body = await reader.readexactly(int(length[1]) if length else 0)
-                if re.search(rb'"stream": *true', body):
-                    writer.write(STREAM + ROLE)
-                    self._streams.put_nowait(writer)
-                else:
-                    writer.write(whole(240))
-        # Kept open until ``aclose``, as its count is asked for.
-
-    async def begun(self) -> asyncio.StreamWriter:
-        """Return where the tokens of the next stream go."""
-        return await asyncio.wait_for(self._streams.get(), _PATIENCE)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for writer in self._writers:
-            writer.close()
-        await asyncio.gather(*filter(None, self._writers.values()))
-
-
-class Caller:
-    """A client with one connection."""
-
-    def __init__(self, url: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._requests = {stream: Spec(url, 1, stream=stream).request() for stream in (False, True)}
-
-    @property
-    def segments(self) -> int:
-        """What came so far."""
-        return _segments(self._writer)
-
-    def ask(self, *, stream: bool) -> None:
-        """Send a request."""
-        self._writer.write(self._requests[stream])
-
-    async def until(self, end: bytes) -> None:
-        """Read up to something."""
-        await asyncio.wait_for(self._reader.readuntil(end), _PATIENCE)
-
-    async def answered(self) -> None:
-        """Read an unstreamed answer."""
-        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), _PATIENCE)
-        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-        assert head.startswith(b"HTTP/1.1 200")
-        assert length
-        await self._reader.readexactly(int(length[1]))
-
-
-def _segments(writer: asyncio.StreamWriter) -> int:
-    connection = writer.get_extra_info("socket")
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SEGMENTS_AT + 4)
-    return int(struct.unpack_from("=I", info, _SEGMENTS_AT)[0])
 
 
 @dataclass(frozen=True)

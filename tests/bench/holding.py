@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
-from tests.bench.load import LAST_CHUNK, Client, Spec, Tally
+from tests.bench.answers import Ask
+from tests.bench.client import LAST_CHUNK, Client, Tally
 from tests.bench.meters import rss_bytes
-from tests.bench.upstream import Ask
+from tests.bench.spec import Spec
 
 #: Streams that are opened at a time, and seconds for one to begin.
 _AT_ONCE: Final = 64

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from tests.bench.answers import Ask
 from tests.bench.holding import held, slow
-from tests.bench.load import Spec
 from tests.bench.meters import rss_bytes
+from tests.bench.spec import Spec
 from tests.bench.tables import HELD, How, Load, Table
 from tests.bench.targets import DIRECT, Layout, Target
-from tests.bench.upstream import Ask
 
 Figures: TypeAlias = dict[str, float]
 #: By load (one without a name where there is none), then by target. A string is why there are none.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from tests.bench.upstream import Ask
+from tests.bench.answers import Ask
 
 
 class How(Enum):
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Load:
-    """A load by its name, and its part of a ``load.Spec``."""
+    """A load by its name, and its part of a ``Spec``."""
 
     name: str
     #: Members of the spec that are not its defaults.

@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
+from tests.bench.answers import Ask
 from tests.bench.holding import held
-from tests.bench.load import Spec
 from tests.bench.meters import rss_bytes
 from tests.bench.runs import generate
+from tests.bench.spec import Spec
 from tests.bench.targets import CPUS, Layout, Target, layouts, upstream
-from tests.bench.upstream import Ask
 
 pytestmark = pytest.mark.nightly
 

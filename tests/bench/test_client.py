@@ -1,4 +1,4 @@
-"""The load generator sees every token, however the network cuts a stream, and what is out of place."""
+"""The client sees every token, however the network cuts a stream, and what is out of place."""
 
 import asyncio
 import random
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.bench.load import Client, Spec, Tally
-from tests.bench.upstream import Ask, pieces
+from tests.bench.answers import Ask, pieces
+from tests.bench.client import Client, Tally
+from tests.bench.spec import Spec
 
 TOKENS = 50
 
