@@ -1,14 +1,7 @@
-"""The events of a streamed answer of POST /v1/messages as OpenAI's chunks. Pure.
+"""A streamed answer of POST /v1/messages as OpenAI's chunks. Pure."""
 
-message_start, then for each block content_block_start, content_block_delta…, content_block_stop, then
-message_delta with the reason of the end and the counts, then message_stop. ``ping`` may come anywhere, and
-so may types of events and deltas that are not invented yet.
-"""
-
-from typing import Final
-
-from msgspec import Raw, Struct, ValidationError
-from msgspec.json import Decoder, encode, format
+from msgspec import Raw
+from msgspec.json import encode
 
 from portico.adapter import UpstreamCall
 from portico.v1.chunk_pb2 import Delta
@@ -26,55 +19,9 @@ from portico_adapters.anthropic.blocks import (
 )
 from portico_adapters.anthropic.chat_answer import knows_functions_alone
 from portico_adapters.anthropic.errors import error_in
+from portico_adapters.anthropic.events import DELTAS, Started, Told, members_of_delta, read_event
 from portico_adapters.anthropic.open_block import OpenBlock
 from portico_adapters.anthropic.usage import Counted
-
-
-class _Started(Struct):
-    id: str | None = None
-    usage: Counted | None = None
-
-
-class _Delta(End):
-    type: str = ""
-    text: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    partial_json: str | None = None
-    citation: Raw = Raw(b"")
-
-
-class _Event(Struct):
-    type: str = ""
-    index: int = 0
-    message: _Started | None = None
-    content_block: Raw = Raw(b"")
-    delta: _Delta | None = None
-    usage: Counted | None = None
-    #: Beside the delta that ends a stream.
-    context_management: Raw = Raw(b"")
-
-
-class _NewDelta(Struct):
-    delta: dict[str, Raw]
-
-
-class _Typed(Struct):
-    type: str = ""
-
-
-_EVENTS: Final = Decoder(_Event)
-_TYPES: Final = Decoder(_Typed)
-_NEW: Final = Decoder(_NewDelta)
-
-_READ: Final = (
-    *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
-    *("message_delta", "message_stop", "error"),
-)
-_DELTAS: Final = (
-    *("text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"),
-    "",
-)
 
 
 class ChatStream:
@@ -98,7 +45,7 @@ class ChatStream:
 
     def take(self, event: bytes, into: StreamResponse, /) -> None:
         """Append what an event brings; raise the error that it tells."""
-        told = _read(event)
+        told = read_event(event)
         if told is None:
             return
         if told.type == "error":
@@ -106,16 +53,14 @@ class ChatStream:
         if told.usage is not None:
             self._counted.update(told.usage)
         if told.type == "message_start":
-            self._start(told.message or _Started(), into)
+            self._start(told.message or Started(), into)
         elif told.type == "content_block_start" and given(told.content_block):
             self._open(told.index, told.content_block, into)
         elif told.type == "content_block_delta" and told.delta is not None:
             self._add(told.index, told.delta, into)
-            if told.delta.type not in _DELTAS:
+            if told.delta.type not in DELTAS:
                 # Such as a compaction_delta: the block that it belongs to is carried.
-                members = read(_in_one_line(event), _NEW).delta
-                del members["type"]
-                self._blocks[told.index].add_others(members)
+                self._blocks[told.index].add_others(members_of_delta(event))
         elif told.type == "content_block_stop":
             self._close(told.index, into)
         elif told.type == "message_delta" and told.delta is not None and told.delta.stop_reason:
@@ -125,7 +70,7 @@ class ChatStream:
         elif told.type == "message_stop":
             self._finish(into)
 
-    def _start(self, message: _Started, into: StreamResponse) -> None:
+    def _start(self, message: Started, into: StreamResponse) -> None:
         if message.usage is not None:
             self._counted.update(message.usage)
         if self._begun:
@@ -153,7 +98,7 @@ class ChatStream:
         if begun.text or begun.thinking:
             self._said(begun.type, begun.text, begun.thinking, into)
 
-    def _add(self, index: int, delta: _Delta, into: StreamResponse) -> None:
+    def _add(self, index: int, delta: Told, into: StreamResponse) -> None:
         block = self._blocks.get(index)
         if block is None:
             raise unreadable(f"a delta for block {index}, which is not open")
@@ -230,21 +175,3 @@ class ChatStream:
 
     def _delta(self, into: StreamResponse) -> Delta:
         return into.chunks.add().choices.add(index=0).delta
-
-
-def _read(event: bytes) -> _Event | None:
-    """Return an event of a known type; None for the others, whatever they hold."""
-    try:
-        # What is carried must not break the lines of the stream that it goes into.
-        told = _EVENTS.decode(_in_one_line(event))
-    except (ValidationError, RecursionError) as problem:
-        if read(event, _TYPES).type in _READ:
-            raise unreadable(str(problem)) from problem
-        return None
-    except ValueError as problem:
-        raise unreadable(str(problem)) from problem
-    return told if told.type in _READ else None
-
-
-def _in_one_line(event: bytes) -> bytes:
-    return format(event, indent=-1) if b"\n" in event else event
