@@ -46,7 +46,7 @@ class _Worker:
     def __init__(self, store: StateStore, writer: asyncio.StreamWriter) -> None:
         self._store: Final = store
         self._writer: Final = writer
-        self._waiting: Final[dict[int, asyncio.Task[None]]] = {}
+        self._waiting: Final[dict[int, asyncio.Task[bool]]] = {}
         # A gate is forgotten unless somebody holds it.
         self._gates: Final[dict[str, Gate]] = {}
         self._taken: Final[Counter[str]] = Counter()
@@ -70,23 +70,26 @@ class _Worker:
 
     def _asked(self, what: str, *about: Any) -> None:
         if what == "take":
-            self._waiting[about[0]] = asyncio.create_task(self._take(*about))
+            self._take(*about)
         elif what == "leave":
             self._leave(*about)
         elif task := self._waiting.get(about[0]):
             task.cancel()
 
-    async def _take(self, number: int, name: str, limit: int, queue: int, patience: float) -> None:
-        gate, taken = self._store.gate(name), False
-        try:
-            taken = await gate.take(limit, queue, patience)
-            if taken:
-                self._gates[name] = gate
-                self._taken[name] += 1
-        finally:
-            del self._waiting[number]
-            if not self._gone:
-                self._writer.write(b"%s\n" % json.dumps([number, taken]).encode())
+    def _take(self, number: int, name: str, limit: int, queue: int, patience: float) -> None:
+        gate = self._store.gate(name)
+        task = self._waiting[number] = asyncio.create_task(gate.take(limit, queue, patience))
+        # Of one that was given up before it began too.
+        task.add_done_callback(lambda done: self._told(number, name, gate, done))
+
+    def _told(self, number: int, name: str, gate: Gate, done: asyncio.Task[bool]) -> None:
+        del self._waiting[number]
+        taken = not done.cancelled() and done.result()
+        if taken:
+            self._gates[name] = gate
+            self._taken[name] += 1
+        if not self._gone:
+            self._writer.write(b"%s\n" % json.dumps([number, taken]).encode())
 
     def _leave(self, name: str) -> None:
         self._taken[name] -= 1
@@ -149,7 +152,8 @@ class _Shared:
         self._asked[number] = name, answer
         self._say("take", number, name, limit, queue, patience)
         try:
-            async with asyncio.timeout(patience + _LATE):
+            # Who has no patience at all may still find a place free.
+            async with asyncio.timeout(max(0.0, patience) + _LATE):
                 return bool(await answer)
         except BaseException as error:
             if answer.done() and not answer.cancelled():

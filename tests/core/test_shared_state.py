@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portico_core.shared_state import shared_state, sharing
+from portico_core.shared_state import _Shared, shared_state, sharing
 from portico_core.state_store import OwnState, StateStore
 from tests.support.link import until
 
@@ -68,6 +68,28 @@ async def test_whoever_stops_waiting_takes_nothing(stand: Stand) -> None:
     one.leave()
     assert await one.take(1, 0, 10)
     assert not await other.take(1, 0, 10)
+
+
+async def test_whoever_gives_up_at_once_leaves_nothing_behind(stand: Stand) -> None:
+    """The supervisor reads of both at the same time."""
+    gate = stand.one.gate("b")
+    for _ in range(20):
+        gives_up = asyncio.create_task(gate.take(1, 1, 10))
+        await asyncio.sleep(0)
+        gives_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gives_up
+    assert await gate.take(1, 1, 10)
+    assert isinstance(stand.one, _Shared)
+    assert not stand.one._asked
+    assert not await stand.other.gate("b").take(1, 0, 10)
+
+
+async def test_one_without_patience_takes_a_place_that_is_free(stand: Stand) -> None:
+    """A caller may have less time than an answer usually takes; and nobody waits to begin a hedge."""
+    one, other = stand.one.gate("b"), stand.other.gate("b")
+    assert await one.take(1, 1, -30)
+    assert not await other.take(1, 1, -30)
 
 
 async def test_a_worker_that_is_gone_has_given_back_what_it_had() -> None:
