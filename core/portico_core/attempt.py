@@ -1,6 +1,5 @@
 """One try of one candidate: what it may take, what became of it, and whether another may follow."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
@@ -12,12 +11,12 @@ from portico.errors import ErrorClass, GatewayError, deadline_exceeded, internal
 from portico.v1 import receipt_pb2
 from portico.v1.receipt_pb2 import Served
 from portico.v1.usage_pb2 import Usage
+from portico_core.attempt_end import LONGEST_NAME, is_ours_to_pass, may_cost, record_of
 from portico_core.backends import Backend
 from portico_core.call import Call, Spent
 from portico_core.policy import DROP
 from portico_core.resilience.blame import had_its_share, was_hung
 from portico_core.resilience.breaker import FAILURE, Verdict, verdict
-from portico_core.resilience.symptoms import Symptom, symptom
 from portico_core.resilience.tail import Tail
 from portico_core.routing import Candidate
 from portico_core.state_store import Gate
@@ -28,12 +27,8 @@ M = TypeVar("M")
 
 _log: Final = logging.getLogger("portico.attempts")
 
-# What a backend may have worked for before it came to that.
-_WORKED: Final = frozenset({Symptom.FAILED, Symptom.SILENT, Symptom.ENDLESS, Symptom.FAULT})
-
 # Told of parameters that were left out; the names of unknown ones are the caller's.
 _MOST_DROPPED: Final = 16
-_LONGEST_NAME: Final = 64
 
 
 class Attempt:
@@ -120,7 +115,7 @@ class Attempt:
             self.watchdog.lift(self._first_content)
         # Known by now: the request has been made of what is left.
         self.call.dropped += self._dropped
-        self.served.dropped.extend(each[:_LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
+        self.served.dropped.extend(each[:LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
         self.call.served = self.served
         self.call.first_content_ms = self.call.elapsed_ms()
         now = monotonic()
@@ -158,7 +153,7 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.watchdog.close()
-        failure = None if error is None or _is_ours_to_pass(error) else self._failure(error)
+        failure = None if error is None or is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
         says = self._verdict(failure, cancelled=cancelled)
@@ -170,7 +165,7 @@ class Attempt:
         self.call.attempts.append(self.record)
         self.failure = failure
         if error is not None or self.left:
-            self.call.spent.append(Spent(self.served, self.record, self.told, _may_cost(failure)))
+            self.call.spent.append(Spent(self.served, self.record, self.told, may_cost(failure)))
         if failure is None:
             return False
         if not self.committed:
@@ -219,20 +214,10 @@ class Attempt:
         return error
 
     def _record(self, failure: GatewayError | None, reason: str) -> receipt_pb2.Attempt:
-        record = receipt_pb2.Attempt(
-            candidate=self.served,
-            started_ms=(self._started - self.call.started) * 1000,
-            duration_ms=(monotonic() - self._started) * 1000,
-            reason=reason,
-            upstream_request_id=self._upstream_request_id[:_LONGEST_NAME],
+        started_ms = (self._started - self.call.started) * 1000
+        return record_of(
+            self.served, started_ms, self.elapsed_ms(), failure, reason, self._upstream_request_id
         )
-        if failure is not None:
-            record.error_class = failure.error_class.value
-            record.upstream_status = failure.upstream_status
-            # A backend's words about the caller's mistake may repeat the caller's texts.
-            is_callers = failure.error_class is ErrorClass.CALLER
-            record.reason = (failure.code or failure.type) if is_callers else failure.message
-        return record
 
     def _ends(self) -> Iterator[End]:
         """Yield the moments at which this attempt must be over, beside the backend's silence."""
@@ -252,27 +237,6 @@ class Attempt:
         total = self.backend.timeouts.total
         self._deprived = not had_its_share(monotonic() - self._started, total)
         return _took("the answer", total)()
-
-
-def _is_ours_to_pass(error: BaseException) -> bool:
-    """Tell a caller who left, or a process that ends, from a failure of the attempt.
-
-    A cancellation that nobody asked for comes from inside of the adapter: passed on, it would end the
-    call without a word to its caller.
-    """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    return not isinstance(error, Exception)
-
-
-def _may_cost(failure: GatewayError | None) -> bool:
-    """Tell whether a backend may have worked for what was not refused. None: the attempt was left."""
-    if failure is None:
-        return True
-    # 504 without a word of the backend's: it was silent, or the caller's deadline passed.
-    worked = symptom(failure) in _WORKED or failure.http_status == 504
-    return worked and failure.upstream_status < 400
 
 
 def _took(what: str, seconds: float) -> Callable[[], GatewayError]:

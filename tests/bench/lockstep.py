@@ -1,4 +1,4 @@
-"""A client and a backend in lockstep: they write when they are told to, and nothing is coalesced by chance."""
+"""A client and a backend in lockstep: they write when told to, and nothing is coalesced by chance."""
 
 import asyncio
 import contextlib
