@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from portico_facade.cli.common import SUPERVISED
+from portico_facade.cli.running import SUPERVISED
 
 
 class Child:

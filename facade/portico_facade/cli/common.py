@@ -1,23 +1,17 @@
 """What several commands share."""
 
 import argparse
-import asyncio
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from portico.client import Client
 
 #: Read when --config is not given and the file is there.
 DEFAULT_CONFIG: Final = Path("portico.yaml")
-
-#: Set for the processes of ``portico serve``: they end when their standard input does.
-SUPERVISED: Final = "PORTICO_SUPERVISED"
 
 
 class UsageError(Exception):
@@ -100,67 +94,3 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (heads, *rows)
     )
     return "\n".join(line.rstrip() for line in lines)
-
-
-# More than the streams that one process can serve.
-_SOCKETS: Final = 65_536
-
-
-def run(main: Coroutine[Any, Any, None]) -> int:
-    """Run a server's coroutine to its end on the fastest event loop that is installed.
-
-    Raises UsageError for what the server finds wrong in its configuration.
-    """
-    from prometheus_client import disable_created_metrics
-
-    from portico.config import ConfigError
-
-    # When a counter began is a second series for each, and no dashboard asks for it.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
-    if os.environ.get(SUPERVISED):
-        _end_with_parent()
-    _allow_connections()
-    try:
-        import uvloop
-    except ImportError:
-        loop_factory = None  # not there on every platform
-    else:
-        loop_factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(main)
-    except ConfigError as error:
-        raise UsageError(str(error)) from error
-    except OSError as error:
-        print(f"portico: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _allow_connections() -> None:
-    """Use as many sockets as the system allows: each stream takes one or two, and shells grant 1,024."""
-    try:
-        import resource
-    except ImportError:
-        return  # not there on every platform
-    granted, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _SOCKETS if allowed == resource.RLIM_INFINITY else min(allowed, _SOCKETS)
-    if granted != resource.RLIM_INFINITY and granted < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
-
-
-def announce(what: str) -> Callable[[str], None]:
-    """Return a callback that says on stdout where ``what`` listens, for people and for supervisors."""
-    return lambda address: print(f"portico {what} is ready on {address}", flush=True)
-
-
-def _end_with_parent() -> None:
-    """Drain when the supervisor is gone, however it went: its end of our stdin closes with it."""
-
-    def watch() -> None:
-        # Not through sys.stdin: Python aborts at its end when a thread holds that object's lock.
-        while os.read(0, 1024):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()

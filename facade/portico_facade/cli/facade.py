@@ -4,7 +4,8 @@ import argparse
 import os
 import signal
 
-from portico_facade.cli.common import UsageError, add_config, announce, checked_address, config_path, run
+from portico_facade.cli.common import UsageError, add_config, checked_address, config_path
+from portico_facade.cli.running import announce, run
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from portico_facade.cli.backlog import Backlog
-from portico_facade.cli.common import UsageError, add_config, announce, config_path
-from portico_facade.cli.common import run as run_server
+from portico_facade.cli.common import UsageError, add_config, config_path
 from portico_facade.cli.cpus import cpus
 from portico_facade.cli.keeper import Keeper
+from portico_facade.cli.running import announce
+from portico_facade.cli.running import run as run_server
 from portico_facade.cli.supervisor import supervise
 from portico_facade.listen import listening, reserved
 
