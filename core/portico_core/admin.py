@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+
+from portico.tallies import encoder
 
 _log: Final = logging.getLogger("portico.admin")
 
@@ -78,7 +79,7 @@ async def _answer(head: str, metrics: Metrics) -> bytes:
     if method != "GET":
         return _response("405 Method Not Allowed", _TEXT, b"GET is all there is.\n", "Allow: GET\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    encode, kind = choose_encoder(headers.get("accept", ""))
+    encode, kind = encoder(headers.get("accept", ""))
     # Thousands of lines take milliseconds, which the calls under way must not wait for.
     return _response("200 OK", kind, await asyncio.to_thread(encode, await metrics()))
 

@@ -1,7 +1,6 @@
 """GET /metrics: what the facade counts, all workers of it. The core's own metrics are on its admin port."""
 
-from prometheus_client.exposition import choose_encoder
-
+from portico.tallies import encoder
 from portico_facade.health import Probe
 
 
@@ -12,7 +11,7 @@ class Scrape(Probe):
 
     async def get(self) -> None:
         """Answer in Prometheus' text format, or in OpenMetrics."""
-        encode, kind = choose_encoder(self.request.headers.get("accept", ""))
+        encode, kind = encoder(self.request.headers.get("accept", ""))
         self.headers["Content-Type"] = kind
         self.finish(encode(await self.facade.told()))
 

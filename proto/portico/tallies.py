@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -18,6 +19,15 @@ Labels = tuple[str, ...]
 
 #: For each label, whether a value of it is still to be told.
 Known = Mapping[str, Callable[[str], bool]]
+
+
+def encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """Return what writes metrics as a scraper's ``Accept`` asks, and the content type of that."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:
+        # It compares a version's numbers with what is no number.
+        return choose_encoder("")
 
 
 class Tally(Collector):

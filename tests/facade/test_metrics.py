@@ -114,6 +114,13 @@ async def test_a_scraper_may_ask_for_openmetrics(portico: Facade) -> None:
     assert answer.body.endswith(b"# EOF\n")
 
 
+async def test_a_scraper_that_asks_for_no_version_of_it_gets_text(portico: Facade) -> None:
+    """Rather than an error."""
+    answer = await portico.ask("GET", "/metrics", accept="application/openmetrics-text;version=one")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
 @pytest.mark.parametrize(("status", "counted"), [(200, "2xx"), (404, "4xx"), (529, "5xx")])
 def test_statuses_are_counted_by_their_class(status: int, counted: str) -> None:
     """There are five of them."""
