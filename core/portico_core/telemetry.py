@@ -19,6 +19,9 @@ _MOST_ATTEMPTS: Final = 8
 _LONGEST_REASON: Final = 120
 _LONGEST_NAME: Final = 128
 
+#: Of a value in the log. Callers make up the names of models.
+_LONGEST_VALUE: Final = 2048
+
 _BARE: Final = re.compile(r"[\w./:@+*-]+", re.ASCII)
 
 
@@ -86,4 +89,5 @@ def line(**values: object) -> str:
 
 
 def _word(text: str) -> str:
+    text = text[:_LONGEST_VALUE]
     return text if _BARE.fullmatch(text) else msgspec.json.encode(text).decode()

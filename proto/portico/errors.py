@@ -82,7 +82,8 @@ def unsupported(what: str, param: str, backend: str = "") -> GatewayError:
 def unknown_model(model: str) -> GatewayError:
     """404 in the words of OpenAI."""
     message = (
-        f"The model `{model}` does not exist or you do not have access to it. GET /v1/models lists what does."
+        f"The model `{model[:200]}` does not exist or you do not have access to it."
+        " GET /v1/models lists what does."
     )
     return GatewayError(ErrorClass.CALLER, 404, message, INVALID_REQUEST, "model_not_found", "model")
 

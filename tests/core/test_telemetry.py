@@ -90,3 +90,8 @@ def test_calls_that_ask_no_model_are_told_at_debug(caplog: pytest.LogCaptureFixt
 def test_values_are_words_or_json_strings(values: dict[str, object], told: str) -> None:
     """What is empty is left out."""
     assert line(**values) == told
+
+
+def test_a_value_of_a_line_is_cut() -> None:
+    """A caller may make up a model's name as long as a body may be."""
+    assert len(line(model="a" * 1_000_000)) < 3000

@@ -64,6 +64,8 @@ async def test_an_unknown_model_is_404(portico: Facade) -> None:
     assert answer.status == 404
     assert answer.error["code"] == "model_not_found"
     assert "`gpt-9`" in answer.error["message"]
+    long = await portico.ask("GET", f"/v1/models/{'a' * 9000}")
+    assert len(long.body) < 1000
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4"])
