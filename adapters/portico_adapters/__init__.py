@@ -1,1 +1,1 @@
-"""One file per backend dialect; ``_http`` and ``_sse`` are what they share."""
+"""One file or folder per backend dialect. What several of them share has a name that begins with ``_``."""
