@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_place_of_the_map_exists() -> None:
     """A name stands for a module or a folder of the package that its part of the table is about."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \| (.*) \|$", text.split("Where a change goes")[1], re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \|(.*)\|$", text.split("Where a change goes")[1], re.MULTILINE)
     package = ROOT
     named = 0
     for about, where in rows:
