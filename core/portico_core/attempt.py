@@ -179,12 +179,20 @@ class Attempt:
         if cancelled or (failure is not None and self._is_out_of_time(failure)):
             if self.committed or self.left:
                 return None
-            usual = self.standing.usual.get(self._streamed)
-            hung = was_hung(self.watchdog.silent(), None if usual is None else usual / 1000)
-            return FAILURE if hung else None
+            return FAILURE if self._was_hung(cancelled=cancelled) else None
         if failure is None or self._deprived:
             return None
         return verdict(failure, by_caller=self.backend.lists_by_caller)
+
+    def _was_hung(self, *, cancelled: bool) -> bool:
+        usual = self.standing.usual.get(self._streamed)
+        return was_hung(
+            self.watchdog.silent(),
+            None if usual is None else usual / 1000,
+            others=monotonic() - self.standing.answered_at,
+            # gRPC cancels at the deadline, which may come before our own watch does.
+            left=cancelled and self.call.context.remaining() != 0,
+        )
 
     def _is_out_of_time(self, failure: GatewayError) -> bool:
         """Tell whether the caller's deadline passed here, and not at the backend."""

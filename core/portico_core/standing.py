@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Final
 
 from portico_core.places import Places
@@ -19,7 +21,7 @@ _MOST: Final = 1024
 class Standing:
     """One candidate's record."""
 
-    __slots__ = ("breaker", "first_content_ms", "in_flight", "places", "tails", "usual")
+    __slots__ = ("answered_at", "breaker", "first_content_ms", "in_flight", "places", "tails", "usual")
 
     def __init__(self, changed: Callable[[], None] = lambda: None, gate: Callable[[], Gate] = Places) -> None:
         """``changed`` is called when the breaker has opened or closed; ``gate`` returns who may go there."""
@@ -29,6 +31,8 @@ class Standing:
         self.first_content_ms: float | None = None
         #: The same of its whole answers (False) and of its streams (True), where one came.
         self.usual: dict[bool, float] = {}
+        #: ``time.monotonic()`` of the last one.
+        self.answered_at = -inf
         #: Whether calls may go there, by what became of those before.
         self.breaker = Breaker(changed)
         #: Where it has a limit of its own: who may go there now.
@@ -44,6 +48,7 @@ class Standing:
         """Note the time to an answer, or to the first content of a stream."""
         self.first_content_ms = _smoothed(self.first_content_ms, milliseconds)
         self.usual[streamed] = _smoothed(self.usual.get(streamed), milliseconds)
+        self.answered_at = monotonic()
 
     def ended(self) -> None:
         """Note an attempt that is over."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -31,6 +32,7 @@ from tests.support.core import (
     role,
     text,
 )
+from tests.support.link import until
 
 OPEN: Final = BreakerState.BREAKER_STATE_OPEN
 CLOSED: Final = BreakerState.BREAKER_STATE_CLOSED
@@ -62,6 +64,7 @@ async def breakers(gateway: Gateway) -> Mapping[str, BreakerState.ValueType]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a silence say something after a short while."""
     monkeypatch.setattr(blame, "_LEAST", 0.01)
+    monkeypatch.setattr(blame, "_COLD", 0.03)
 
 
 @everywhere
@@ -95,6 +98,37 @@ async def test_a_caller_who_leaves_one_that_hangs_counts_as_a_deadline_does(
 
 
 @both_ways
+async def test_a_caller_who_leaves_soon_says_nothing_of_one_that_has_not_answered_yet(
+    monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    """Its first answer may wait for its model to be loaded; that of a deadline is counted all the same."""
+    monkeypatch.setattr(blame, "_COLD", 30)
+    a = Upstream([[FOREVER]])
+    async with direct(config({"a": a, "b": Upstream([[FOREVER]])})) as gateway:
+        for _ in range(8):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call(gateway, streamed=streamed), 0.05)
+        assert (await breakers(gateway))["a"] == CLOSED
+        for _ in range(5):
+            await call(gateway, streamed=streamed, seconds=0.05)
+        assert (await breakers(gateway))["a"] == OPEN
+
+
+@both_ways
+async def test_calls_that_give_up_together_say_nothing_of_one_that_answers_others(streamed: bool) -> None:
+    """Such as a batch with a deadline that is too short for its answers."""
+    well = [role(), text("a"), finish()] if streamed else [answer()]
+    a = Upstream([*([[FOREVER]] * 12), well])
+    async with direct(config({"a": a, "b": Upstream([[FOREVER]])})) as gateway:
+        async with asyncio.TaskGroup() as tasks:
+            batch = [tasks.create_task(call(gateway, streamed=streamed, seconds=1)) for _ in range(12)]
+            await until(lambda: len(a.calls) == 12, "the batch is not under way")
+            assert await call(gateway, streamed=streamed) == "a"
+        assert {each.result() for each in batch} == {"deadline_exceeded"}
+        assert (await breakers(gateway))["a"] == CLOSED
+
+
+@both_ways
 async def test_a_deadline_that_is_short_for_the_usual_time_says_nothing(streamed: bool) -> None:
     """Of answers of that kind: streams begin sooner than whole answers come."""
     a = Upstream([[FOREVER]])
@@ -102,6 +136,7 @@ async def test_a_deadline_that_is_short_for_the_usual_time_says_nothing(streamed
         standing = gateway._setup.backends["a"].standings.of("a-model")
         standing.answered(60_000, streamed=streamed)
         standing.answered(1, streamed=not streamed)
+        standing.answered_at = -inf
         for _ in range(8):
             assert await call(gateway, streamed=streamed, seconds=0.05) == "deadline_exceeded"
         assert (await breakers(gateway))["a"] == CLOSED
@@ -120,7 +155,7 @@ async def test_one_that_loses_a_race_is_not_left_by_its_caller(streamed: bool) -
 
 async def test_the_time_that_others_took_is_not_laid_to_the_charge_of_the_last() -> None:
     """It had less than half of the total."""
-    timeouts = Timeouts(silence=0.24, total=0.3)
+    timeouts = Timeouts(silence=0.4, total=0.7)
     a, b = Upstream([[FOREVER]]), Upstream([[FOREVER]])
     async with direct(config({"a": a, "b": b}, timeouts=timeouts)) as gateway:
         for _ in range(5):
@@ -140,14 +175,22 @@ async def test_one_that_had_all_of_the_total_is_to_blame() -> None:
 SECONDS: Final = st.floats(0, 1000)
 
 
-@given(SECONDS, SECONDS, st.none() | SECONDS)
-def test_the_longer_the_silence_the_more_it_says(silent: float, more: float, usual: float | None) -> None:
-    """Nothing within four times what is usual; and nothing at all within a moment."""
-    assert not was_hung(silent, usual) or was_hung(silent + more, usual)
+@given(SECONDS, SECONDS, st.none() | SECONDS, SECONDS, st.booleans())
+def test_the_longer_the_silence_the_more_it_says(
+    silent: float, more: float, usual: float | None, others: float, left: bool
+) -> None:
+    """Nothing within four times what is usual, within a moment, or where others were answered meanwhile."""
+
+    def hung(silent: float, others: float = inf) -> bool:
+        return was_hung(silent, usual, others=others, left=left)
+
+    assert not hung(silent) or hung(silent + more)
     if usual is not None:
-        assert not was_hung(min(silent, 3.99 * usual), usual)
-        assert was_hung(4 * usual + 0.5, usual)
-    assert not was_hung(0.009, usual)
+        assert not hung(min(silent, 3.99 * usual))
+        assert hung(4 * usual + 0.5)
+    assert not hung(0.009)
+    assert not hung(others + 0.001 + more, others)
+    assert hung(silent, silent + more) == hung(silent)
 
 
 @given(st.floats(0.001, 1000), st.floats(0, 1))

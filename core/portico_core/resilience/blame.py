@@ -6,18 +6,23 @@ from typing import Final
 # is too short for its answers, or a caller without patience, says nothing of it.
 _FAR: Final = 4.0
 _LEAST: Final = 0.5
+# Seconds at the least before a caller who leaves says anything of one that has not answered yet: callers
+# leave for many reasons, as who types on does, and a first answer may wait for its model to be loaded.
+_COLD: Final = 5.0
 
 # The part of the time for a whole answer that an attempt must have had.
 _FAIR: Final = 0.5
 
 
-def was_hung(silent: float, usual: float | None) -> bool:
-    """Tell whether a candidate had hung when the caller's deadline passed, or the caller left.
+def was_hung(silent: float, usual: float | None, *, others: float, left: bool) -> bool:
+    """Tell whether a candidate had hung when the caller's deadline passed, or the caller left (``left``).
 
     ``silent``: seconds without a byte of it; ``usual``: to its answers, or the first content of its streams.
-    None: none came yet.
+    None: none came yet. ``others``: seconds since it has answered any call: who answers does not hang,
+    though many that ask for too much at once give up together.
     """
-    return silent >= max(_LEAST, _FAR * (usual or 0.0))
+    least = _COLD if left and usual is None else _LEAST
+    return silent <= others and silent >= max(least, _FAR * (usual or 0.0))
 
 
 def had_its_share(taken: float, total: float) -> bool:
