@@ -1,90 +1,19 @@
 """One of the answers as its parts arrive: what each adds, in OpenAI's terms. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-from msgspec import Raw, to_builtins
+from msgspec import Raw
 from msgspec.json import encode, format
 
-from portico.v1.chat_pb2 import ChoiceLogprobs, TokenLogprob
-from portico.v1.message_pb2 import Annotation, AssistantAudio
+from portico.v1.message_pb2 import AssistantAudio
 from portico.v1.tools_pb2 import FunctionCall
-from portico_adapters.gemini.answers import (
-    Blob,
-    Candidate,
-    Logprobs,
-    Part,
-    carried,
-    dialect_parts,
-    new_id,
-    raws,
-)
-from portico_adapters.gemini.answers import (
-    FunctionCall as ToldCall,
-)
-from portico_adapters.gemini.answers import (
-    TokenLogprob as ToldLogprob,
-)
+from portico_adapters.gemini.answers import Blob, Candidate, Part, carried, dialect_parts, new_id, raws
+from portico_adapters.gemini.answers import FunctionCall as ToldCall
 from portico_adapters.gemini.citations import annotations_of, names_pages_alone
 from portico_adapters.gemini.finish import finish_reason, native_reason, says_more
+from portico_adapters.gemini.logprobs import logprobs_of
 from portico_adapters.gemini.media import image_of, is_image, joined
 from portico_adapters.gemini.partial_call import PartialCall
+from portico_adapters.gemini.piece import Call, Piece
 from portico_adapters.gemini.reasoning import FORMAT, Detail, signed
-
-
-@dataclass(slots=True)
-class Call:
-    """A call that the model made."""
-
-    index: int
-    id: str
-    function: FunctionCall
-    extra_json: str
-
-
-@dataclass(slots=True)
-class Piece:
-    """What one event brought, or the whole answer."""
-
-    text: str = ""
-    thoughts: str = ""
-    calls: list[Call] = field(default_factory=list)
-    details: list[Detail] = field(default_factory=list)
-    images: list[dict[str, object]] = field(default_factory=list)
-    audio: Blob | None = None
-    dialect: list[dict[str, object]] = field(default_factory=list)
-    logprobs: ChoiceLogprobs | None = None
-    #: With the rest only where the answer is whole.
-    finish_reason: str = ""
-    annotations: Sequence[Annotation] = ()
-    choice_extra: str = ""
-
-    @property
-    def says(self) -> bool:
-        """Whether there is anything to tell."""
-        return bool(
-            self.text
-            or self.thoughts
-            or self.calls
-            or self.details
-            or self.images
-            or self.audio
-            or self.dialect
-            or self.logprobs
-            or self.finish_reason
-        )
-
-    @property
-    def message_extra(self) -> str:
-        """Members of the message that OpenAI does not have."""
-        extra: dict[str, object] = {}
-        if self.details:
-            extra["reasoning_details"] = [to_builtins(detail) for detail in self.details]
-        if self.images:
-            extra["images"] = self.images
-        if self.dialect:
-            extra["extra_content"] = {"google": {"parts": self.dialect}}
-        return encode(extra).decode() if extra else ""
 
 
 class Turn:
@@ -117,7 +46,7 @@ class Turn:
         piece = Piece()
         for part in (candidate.content.parts if candidate.content else None) or ():
             self._take(part, piece)
-        piece.logprobs = _logprobs(candidate.logprobs_result)
+        piece.logprobs = logprobs_of(candidate.logprobs_result)
         self._note(candidate)
         native = native_reason(candidate)
         if native and not self.finished:
@@ -245,19 +174,3 @@ class Turn:
 def audio_of(blob: Blob, *named: object) -> AssistantAudio:
     """Return speech; what was said the API does not tell."""
     return AssistantAudio(id=new_id("audio_", *named), data=blob.data, transcript="")
-
-
-def _logprobs(told: Logprobs | None) -> ChoiceLogprobs | None:
-    if told is None or not told.chosen_candidates:
-        return None
-    tops = [top.candidates or () for top in told.top_candidates or ()]
-    content = []
-    for number, chosen in enumerate(told.chosen_candidates):
-        token = _token(chosen)
-        token.top_logprobs.extend(_token(each) for each in (tops[number] if number < len(tops) else ()))
-        content.append(token)
-    return ChoiceLogprobs(content=content)
-
-
-def _token(told: ToldLogprob) -> TokenLogprob:
-    return TokenLogprob(token=told.token, logprob=told.log_probability, bytes=told.token.encode())

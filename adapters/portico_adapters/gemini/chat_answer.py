@@ -17,7 +17,8 @@ from portico_adapters.gemini.answers import (
     raws,
     read,
 )
-from portico_adapters.gemini.candidate import Piece, Turn, audio_of
+from portico_adapters.gemini.candidate import Turn, audio_of
+from portico_adapters.gemini.piece import Piece
 from portico_adapters.gemini.tools import legacy
 
 
