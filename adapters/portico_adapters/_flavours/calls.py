@@ -30,6 +30,8 @@ class _Choice:
 
     #: By what the provider tells a call by, its index or its id: the call's number.
     numbers: dict[object, int] = field(default_factory=dict)
+    #: Id and name that each call began with, by its number.
+    begun: list[tuple[str, str]] = field(default_factory=list)
     #: What the provider tells the last call by.
     last: object = None
     #: Numbers of the calls that have said nothing of their arguments.
@@ -60,8 +62,9 @@ class StreamedCalls:
         first = object() if piece.function.name else choice.last
         key: object = piece.index if piece.HasField("index") else piece.id or first
         number = choice.numbers.get(key)
-        if number is None:
-            number = choice.numbers[key] = len(choice.numbers)
+        if number is None or _begins_another(piece, *choice.begun[number]):
+            number = choice.numbers[key] = len(choice.begun)
+            choice.begun.append((piece.id, piece.function.name))
             _settle(piece, f"{self._named} {index} {number}")
             if piece.HasField("function") and not piece.function.HasField("arguments"):
                 choice.bare.add(number)
@@ -69,11 +72,22 @@ class StreamedCalls:
         else:
             # SDKs append the strings of deltas.
             piece.ClearField("id")
+            if piece.function.name and piece.function.name == choice.begun[number][1]:
+                piece.function.ClearField("name")
             _as_text(piece.function)
             if piece.function.HasField("arguments"):
                 choice.bare.discard(number)
         choice.last = key
         piece.index = number
+
+
+def _begins_another(piece: ToolCallDelta, told_id: str, name: str) -> bool:
+    """Whether a piece begins a call though its index is an earlier one's.
+
+    Gemini's endpoint of OpenAI's dialect gives all parallel calls the index 0. An id alone tells nothing:
+    old releases of vLLM make another for each piece.
+    """
+    return bool(piece.id and told_id and piece.id != told_id and piece.function.name and name)
 
 
 def _settle(call: Any, named: str) -> None:

@@ -48,11 +48,11 @@ def _image(part: _Part) -> _Part:
 def thinking_parts(thought: str, details: object) -> list[_Part]:
     """Return a thought as the parts that it came in. ``details``: ``reasoning_details``, if there are any.
 
-    A signature that came after the pieces of a stream is for all that was thought. Where the thought is not
-    the one that was signed, it goes without.
+    A signature that came with the last piece of a stream, or after it, is for all that was thought. Where the
+    thought is not the one that was signed, it goes without.
     """
     ours = [part for part in details if _is_ours(part)] if isinstance(details, list) else []
-    if len(ours) == 1 and not ours[0]["text"]:
+    if len(ours) == 1 and thought.endswith(ours[0]["text"]):
         return [_thinking(thought, ours[0].get("signature"))]
     if ours and "".join(part["text"] for part in ours) == thought:
         return [_thinking(part["text"], part.get("signature")) for part in ours]

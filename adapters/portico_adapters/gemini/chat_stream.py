@@ -26,6 +26,8 @@ class ChatStream:
         self._begun = False
         self._turns: dict[int, Turn] = {}
         self._blocked = False
+        #: Choices whose speech has its id.
+        self._speaking: set[int] = set()
         #: The last usage: each is a total so far. None: it has gone on, or there was none.
         self._counted: Counted | None = None
         #: The body has ended, and the answer with it.
@@ -99,6 +101,10 @@ class ChatStream:
             )
         if piece.audio:
             delta.audio.CopyFrom(audio_of(piece.audio, self._call.request_id, index))
+            if index in self._speaking:
+                # SDKs append the strings of deltas.
+                delta.audio.ClearField("id")
+            self._speaking.add(index)
         if extra := piece.message_extra:
             delta.extra_json = extra
         if piece.logprobs:

@@ -287,6 +287,38 @@ def test_pieces_of_calls_find_each_other_without_an_index() -> None:
     assert [call.id[:5] for call in found] == ["x", "", "y", "", "call_"]
 
 
+def test_calls_that_share_an_index_are_told_apart_by_id_and_name() -> None:
+    """And no id or name is told twice, as SDKs append them; an id alone begins nothing."""
+
+    def piece(name: str, arguments: str, told_id: str = "") -> Any:
+        function = {"name": name, "arguments": arguments}
+        return {"tool_calls": [{"index": 0, "id": told_id, "function": function}]}
+
+    told = [
+        piece("f", "a", "x"),
+        piece("f", "b", "x"),
+        piece("", "c", "z"),
+        piece("f", "d", "y"),
+        piece("f", "e"),
+    ]
+    found = [choice.delta.tool_calls[0] for choice in streamed_choices(*told, None)]
+    assert [(call.index, call.id, call.function.name, call.function.arguments) for call in found] == [
+        (0, "x", "f", "a"),
+        (0, "", "", "b"),
+        (0, "", "", "c"),
+        (1, "y", "f", "d"),
+        (1, "", "", "e"),
+    ]
+
+
+def test_pieces_of_custom_calls_become_no_functions() -> None:
+    """None of them names one."""
+    told = [{"tool_calls": [{"index": 0, "id": "x", "custom": {"name": "f", "input": ""}}]}]
+    told += [{"tool_calls": [{"index": 0, "custom": {"input": "a"}}]}]
+    found = [choice.delta.tool_calls[0] for choice in streamed_choices(*told, None)]
+    assert [call.HasField("function") for call in found] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("told", "found", "native"),
     [

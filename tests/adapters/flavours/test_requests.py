@@ -124,6 +124,12 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"messages": [USER, thought(("One. Two.", "s1")), USER]},
     ),
     (
+        # Or with the last of them.
+        "mistral",
+        {"messages": [USER, signed("One. Two.", ("Two.", "s1")), USER]},
+        {"messages": [USER, thought(("One. Two.", "s1")), USER]},
+    ),
+    (
         "mistral",
         {"messages": [USER, signed("Another.", ("One. ", "s1"), ("Two.", "s2")), USER]},
         {"messages": [USER, thought(("Another.", None)), USER]},

@@ -238,6 +238,19 @@ def test_speech_in_several_parts_is_one() -> None:
     assert message.audio.data == "AQID"
 
 
+def test_streamed_speech_has_its_id_once() -> None:
+    """SDKs append the strings of deltas."""
+    part = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}
+    chunks = [
+        chunk for each in translated(event(part) + event(part, finishReason="STOP")) for chunk in each.chunks
+    ]
+    told = [
+        choice.delta.audio for chunk in chunks for choice in chunk.choices if choice.delta.HasField("audio")
+    ]
+    assert [bool(audio.id) for audio in told] == [True, False]
+    assert "".join(audio.data for audio in told) == "AAAAAAAA"
+
+
 def test_books_that_are_cited_stay_on_the_choice() -> None:
     """They have no address, so no annotation can name them."""
     cited = {"citations": [{"uri": "https://a.example", "endIndex": 1}, {"title": "A book", "endIndex": 1}]}
