@@ -1,14 +1,11 @@
 """What the tests of this adapter share: the files of wire text, and calls."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from portico.adapter import UpstreamCall
-from portico.openai.requests import parse_chat
-from portico.v1.chat_pb2 import ChatCompletionParams
-from portico.v1.message_pb2 import ChatMessage
 from portico_adapters.anthropic.settings import AnthropicSettings
+from tests.adapters.calls import chat_of, greeting
 
 WIRE = Path(__file__).parents[1] / "wire" / "anthropic"
 
@@ -19,11 +16,7 @@ ANSWERS = sorted(file.stem for file in WIRE.glob("answers/*.txt"))
 #: The model's name at the backend; callers ask for gpt-4.
 MODEL = "claude-sonnet-4-5"
 
-CALL = UpstreamCall(
-    ChatCompletionParams(model="gpt-4", messages=[ChatMessage(role="user", content="Hello?")]),
-    MODEL,
-    request_id="req_1",
-)
+CALL = greeting(MODEL)
 
 
 def read(name: str) -> bytes:
@@ -33,8 +26,7 @@ def read(name: str) -> bytes:
 
 def chat_call(model: str = MODEL, **members: Any) -> UpstreamCall:
     """Return the call for a request of OpenAI's API with these members, and one message."""
-    request = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}], **members}
-    return UpstreamCall(parse_chat(json.dumps(request).encode())[0], model)
+    return chat_of(model, **members)
 
 
 def settings_for(url: str = "https://api.anthropic.com", **members: Any) -> AnthropicSettings:

@@ -19,6 +19,7 @@ from portico_adapters.anthropic.chat_answer import completion_of
 from portico_adapters.anthropic.chat_request import chat_body
 from portico_adapters.anthropic.chat_stream import ChatStream
 from tests.adapters.anthropic.fixtures import ANSWERS, CALL, chat_call, read, settings_for
+from tests.adapters.calls import events_in
 
 
 def translated(wire: bytes, size: int | None = None, call: UpstreamCall = CALL) -> Iterator[StreamResponse]:
@@ -64,12 +65,7 @@ def test_a_stream_becomes_openais(name: str, size: int | None) -> None:
     """Event by event, in pieces of any size."""
     renderer = ChunkRenderer(include_usage=True)
     rendered = b"".join(map(renderer.render, translated(read(f"{name}.txt"), size))) + renderer.finish()
-    assert _events(rendered) == _events(read(f"{name}.sse"))
-
-
-def _events(text: bytes) -> list[Any]:
-    data = [event.removeprefix(b"data: ") for event in text.split(b"\n\n") if event]
-    return [each if each == b"[DONE]" else json.loads(each) for each in data]
+    assert events_in(rendered) == events_in(read(f"{name}.sse"))
 
 
 def test_a_start_that_is_said_twice_begins_once() -> None:

@@ -7,11 +7,9 @@ from struct import pack
 from typing import Any, Final
 
 from portico.adapter import UpstreamCall
-from portico.openai.requests import parse_chat
 from portico.secret import Secret
-from portico.v1.chat_pb2 import ChatCompletionParams
-from portico.v1.message_pb2 import ChatMessage
 from portico_adapters.bedrock.settings import BedrockSettings
+from tests.adapters.calls import chat_of, greeting
 
 WIRE: Final = Path(__file__).parents[1] / "wire" / "bedrock"
 
@@ -22,11 +20,7 @@ ANSWERS: Final = sorted(file.stem for file in WIRE.glob("answers/*.jsonl"))
 #: The model's name at the backend; callers ask for gpt-4.
 MODEL: Final = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
-CALL: Final = UpstreamCall(
-    ChatCompletionParams(model="gpt-4", messages=[ChatMessage(role="user", content="Hello?")]),
-    MODEL,
-    request_id="req_1",
-)
+CALL: Final = greeting(MODEL)
 
 KEYS: Final[dict[str, Any]] = {
     "access_key_id": Secret("AKIDEXAMPLE"),
@@ -74,8 +68,7 @@ def exception(kind: str, message: str) -> bytes:
 
 def chat_call(**members: Any) -> UpstreamCall:
     """Return the call for a request of OpenAI's API with these members, and one message."""
-    request = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}], **members}
-    return UpstreamCall(parse_chat(json.dumps(request).encode())[0], MODEL, backend="aws")
+    return chat_of(MODEL, backend="aws", **members)
 
 
 def settings_for(url: str = "http://localhost:1", **members: Any) -> BedrockSettings:

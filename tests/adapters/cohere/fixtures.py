@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from portico.adapter import UpstreamCall
-from portico.openai.requests import parse_chat
-from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.gateway_pb2 import StreamResponse
-from portico.v1.message_pb2 import ChatMessage
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
 from portico_adapters.cohere.chat_stream import ChatStream
+from tests.adapters.calls import chat_of, greeting
 
 WIRE = Path(__file__).parents[1] / "wire" / "cohere"
 
@@ -23,11 +21,7 @@ ANSWERS = sorted(file.stem for file in WIRE.glob("answers/*.txt"))
 
 MODEL = "command-a-03-2025"
 
-CALL = UpstreamCall(
-    ChatCompletionParams(model="gpt-4", messages=[ChatMessage(role="user", content="Hello?")]),
-    MODEL,
-    request_id="req_1",
-)
+CALL = greeting(MODEL)
 
 
 def read(name: str) -> bytes:
@@ -37,8 +31,7 @@ def read(name: str) -> bytes:
 
 def chat_call(**members: Any) -> UpstreamCall:
     """Return the call for a request of OpenAI's API with these members, and one message."""
-    request = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}], **members}
-    return UpstreamCall(parse_chat(json.dumps(request).encode())[0], MODEL)
+    return chat_of(MODEL, **members)
 
 
 def events(*told: Any) -> bytes:

@@ -1,15 +1,12 @@
 """What the tests of this adapter share: the files of wire text, and calls."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from portico.adapter import UpstreamCall
 from portico.config import Url
-from portico.openai.requests import parse_chat
-from portico.v1.chat_pb2 import ChatCompletionParams
-from portico.v1.message_pb2 import ChatMessage
 from portico_adapters.gemini.settings import GeminiSettings
+from tests.adapters.calls import chat_of, greeting
 
 WIRE = Path(__file__).parents[1] / "wire" / "gemini"
 
@@ -22,11 +19,7 @@ MODEL = "gemini-2.5-flash"
 #: One that wants signatures, and is told how long to think by a level.
 NEWER = "gemini-3-pro-preview"
 
-CALL = UpstreamCall(
-    ChatCompletionParams(model="gpt-4", messages=[ChatMessage(role="user", content="Hello?")]),
-    MODEL,
-    request_id="req_1",
-)
+CALL = greeting(MODEL)
 
 
 def read(name: str) -> bytes:
@@ -36,8 +29,7 @@ def read(name: str) -> bytes:
 
 def chat_call(model: str = MODEL, **members: Any) -> UpstreamCall:
     """Return the call for a request of OpenAI's API with these members, and one message."""
-    request = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}], **members}
-    return UpstreamCall(parse_chat(json.dumps(request).encode())[0], model, request_id="req_1")
+    return chat_of(model, request_id="req_1", **members)
 
 
 def settings_for(url: str = "http://localhost:1", **members: Any) -> GeminiSettings:

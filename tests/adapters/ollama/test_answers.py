@@ -15,6 +15,7 @@ from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._ndjson import NdjsonParser
 from portico_adapters._translation import Translation
 from portico_adapters.ollama.chat_answer import ChatStream, completion_of
+from tests.adapters.calls import events_in
 from tests.adapters.ollama.fixtures import ANSWERS, CALL, read
 
 
@@ -53,12 +54,7 @@ def test_a_stream_becomes_openais(name: str, size: int | None) -> None:
     """Event by event, in pieces of any size."""
     renderer = ChunkRenderer(include_usage=True)
     events = b"".join(map(renderer.render, translated(read(f"{name}.ndjson"), size))) + renderer.finish()
-    assert _events(events) == _events(read(f"{name}.sse"))
-
-
-def _events(text: bytes) -> list[Any]:
-    data = [event.removeprefix(b"data: ") for event in text.split(b"\n\n") if event]
-    return [each if each == b"[DONE]" else json.loads(each) for each in data]
+    assert events_in(events) == events_in(read(f"{name}.sse"))
 
 
 def test_what_one_read_brings_is_one_message() -> None:
