@@ -17,6 +17,7 @@ from portico_adapters._translation import Translation
 from portico_adapters.gemini.chat_answer import completion_of
 from portico_adapters.gemini.chat_stream import ChatStream
 from portico_adapters.gemini.framing import StreamFraming
+from tests.adapters.calls import events_in
 from tests.adapters.gemini.fixtures import ANSWERS, CALL, WIRE, chat_call, read
 
 WHOLE = sorted(file.name.partition(".")[0] for file in WIRE.glob("answers/*.openai.json"))
@@ -54,12 +55,7 @@ def test_a_stream_becomes_openais(name: str, size: int | None) -> None:
     """Event by event, in pieces of any size and any framing."""
     renderer = ChunkRenderer(include_usage=True)
     rendered = b"".join(map(renderer.render, translated(read(f"{name}.txt"), size))) + renderer.finish()
-    assert _events(rendered) == _events(read(f"{name}.sse"))
-
-
-def _events(text: bytes) -> list[Any]:
-    data = [each.removeprefix(b"data: ") for each in text.split(b"\n\n") if each]
-    return [each if each == b"[DONE]" else json.loads(each) for each in data]
+    assert events_in(rendered) == events_in(read(f"{name}.sse"))
 
 
 @pytest.mark.parametrize(
