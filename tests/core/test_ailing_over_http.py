@@ -12,7 +12,7 @@ from portico.testing.wire import HANG, RESET, Step, answer
 from portico.v1.gateway_pb2 import GetStatusRequest
 from portico.v1.status_pb2 import BackendStatus, BreakerState
 from portico_core.config import Concurrency
-from tests.core.test_backend_over_http import ASKING, WHOLE, over
+from tests.core.over_http import ASKING, WHOLE, over
 from tests.core.test_limits import queued
 from tests.support.core import BINDINGS
 

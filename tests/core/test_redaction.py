@@ -10,7 +10,7 @@ from portico.secret import Secret
 from portico.testing.upstream import Upstream
 from portico.testing.wire import Step, answer, streamed
 from portico_core.redaction import secrets_in
-from tests.core.test_backend_over_http import ASKING, event, over
+from tests.core.over_http import ASKING, event, over
 from tests.support.core import BINDINGS
 
 KEY = "sk-very-secret-123"

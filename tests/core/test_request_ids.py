@@ -5,7 +5,7 @@ import pytest
 from portico.gateway import CallContext
 from portico.testing.upstream import Upstream
 from portico.testing.wire import answer, streamed
-from tests.core.test_backend_over_http import DONE, ROLE, WHOLE, delta, over
+from tests.core.over_http import DONE, ROLE, WHOLE, delta, over
 from tests.support.core import BINDINGS, ask, ask_stream
 
 FAILS = answer(b"{}", 401, [("x-request-id", "req_first")])

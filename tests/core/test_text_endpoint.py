@@ -14,7 +14,7 @@ from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.gateway_pb2 import CompleteRequest, StreamCompleteRequest
 from portico.v1.receipt_pb2 import Outcome
 from portico_core import text_endpoint
-from tests.core.test_backend_over_http import over
+from tests.core.over_http import over
 from tests.support.core import direct
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"

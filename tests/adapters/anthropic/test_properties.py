@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from portico.adapter import UpstreamCall
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.requests import parse_chat
-from portico.testing.assemble import assemble
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._sse import SseParser
 from portico_adapters._translation import Translation
@@ -23,8 +22,9 @@ from portico_adapters.anthropic.chat_stream import ChatStream
 from portico_adapters.anthropic.errors import error_of
 from portico_adapters.anthropic.models import models_of
 from tests.adapters.anthropic.fixtures import CALL, settings_for
+from tests.adapters.outcomes import outcome_of
 from tests.proto.openai.strategies import JSON, anything, requests
-from tests.support.fuzz import cuts, damaged, fuzz, reads
+from tests.support.fuzz import cuts, damaged, fuzz
 from tests.support.openai_sdk_stream import of_chunks
 from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
@@ -237,19 +237,7 @@ def wire_of(events: list[Any]) -> bytes:
 
 def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
-    translation = Translation(StreamResponse, SseParser(1 << 20), ChatStream(CALL))
-    messages: list[StreamResponse] = []
-    try:
-        for read in reads(wire, places):
-            messages.extend(translation.feed(read))
-        messages.extend(translation.close())
-    except GatewayError as error:
-        return chunks_of(messages), error.error_class
-    return chunks_of(messages), assemble(messages)
-
-
-def chunks_of(messages: list[StreamResponse]) -> list[Any]:
-    return [chunk for message in messages for chunk in message.chunks]
+    return outcome_of(Translation(StreamResponse, SseParser(1 << 20), ChatStream(CALL)), wire, places)
 
 
 noises: JSON = st.lists(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from portico.adapter import UpstreamCall
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.requests import parse_chat
-from portico.testing.assemble import assemble
+from portico.v1.chat_pb2 import ChatCompletion
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._translation import Translation
 from portico_adapters.bedrock.chat_answer import completion_of
@@ -18,8 +18,9 @@ from portico_adapters.bedrock.chat_stream import ChatStream
 from portico_adapters.bedrock.errors import error_of
 from portico_adapters.bedrock.frames import Frames
 from tests.adapters.bedrock.fixtures import CALL, MODEL, event, exception, frame
+from tests.adapters.outcomes import outcome_of
 from tests.proto.openai.strategies import JSON, anything, requests
-from tests.support.fuzz import cuts, damaged, fuzz, reads
+from tests.support.fuzz import cuts, damaged, fuzz
 from tests.support.openai_sdk_stream import of_chunks
 from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
@@ -89,22 +90,13 @@ def answers(draw: st.DrawFn) -> tuple[list[Any], str, dict[str, Any], bytes]:
 
 
 def outcome(wire: bytes, places: list[int]) -> Any:
-    """Return the chunks and the answer or the error of a stream that arrives cut at these places."""
+    """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
     translation = Translation(StreamResponse, Frames(1 << 20), ChatStream(CALL))
-    messages: list[StreamResponse] = []
-    try:
-        for read in reads(wire, places):
-            messages.extend(translation.feed(read))
-        messages.extend(translation.close())
-    except GatewayError as error:
-        return chunks_of(messages), error.error_class
-    found = assemble(messages)
-    found.ClearField("created")
-    return chunks_of(messages), found
-
-
-def chunks_of(messages: list[StreamResponse]) -> list[Any]:
-    return [chunk for message in messages for chunk in message.chunks]
+    chunks, found = outcome_of(translation, wire, places)
+    if isinstance(found, ChatCompletion):
+        # Of the clock.
+        found.ClearField("created")
+    return chunks, found
 
 
 @fuzz(requests, roles)

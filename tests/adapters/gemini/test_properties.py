@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from portico.adapter import UpstreamCall
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.requests import parse_chat
-from portico.testing.assemble import assemble
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._translation import Translation
 from portico_adapters.gemini.chat_answer import completion_of
@@ -22,8 +21,9 @@ from portico_adapters.gemini.errors import error_of
 from portico_adapters.gemini.framing import StreamFraming
 from portico_adapters.gemini.models import models_of
 from tests.adapters.gemini.fixtures import CALL, MODEL, NEWER
+from tests.adapters.outcomes import outcome_of
 from tests.proto.openai.strategies import JSON, anything, requests
-from tests.support.fuzz import cuts, fuzz, reads
+from tests.support.fuzz import cuts, fuzz
 from tests.support.openai_sdk_stream import of_chunks
 from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
@@ -194,20 +194,8 @@ def wire_of(answer: Any, noise: list[Any], framing: str) -> bytes:
 
 def outcome(wire: bytes, places: list[int]) -> Any:
     """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
-    events = ChatStream(CALL, callers_key=False)
-    translation = Translation(StreamResponse, StreamFraming(1 << 20), events)
-    messages: list[StreamResponse] = []
-    try:
-        for read in reads(wire, places):
-            messages.extend(translation.feed(read))
-        messages.extend(translation.close())
-    except GatewayError as error:
-        return chunks_of(messages), error.error_class
-    return chunks_of(messages), assemble(messages)
-
-
-def chunks_of(messages: list[StreamResponse]) -> list[Any]:
-    return [chunk for message in messages for chunk in message.chunks]
+    stream = ChatStream(CALL, callers_key=False)
+    return outcome_of(Translation(StreamResponse, StreamFraming(1 << 20), stream), wire, places)
 
 
 noises: JSON = st.lists(

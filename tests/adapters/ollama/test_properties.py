@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from portico.adapter import UpstreamCall
 from portico.errors import ErrorClass, GatewayError
 from portico.openai.requests import parse_chat
-from portico.testing.assemble import assemble
 from portico.v1.gateway_pb2 import StreamResponse
 from portico_adapters._ndjson import NdjsonParser
 from portico_adapters._translation import Translation
 from portico_adapters.ollama.chat_answer import ChatStream, completion_of
 from portico_adapters.ollama.chat_request import chat_body
 from tests.adapters.ollama.fixtures import CALL, MODEL, settings_for
+from tests.adapters.outcomes import outcome_of
 from tests.proto.openai.strategies import JSON, anything, requests
-from tests.support.fuzz import cuts, damaged, fuzz, reads, shuffled
+from tests.support.fuzz import cuts, damaged, fuzz, shuffled
 from tests.support.openai_sdk_stream import of_chunks
 from tests.support.openai_sdk_stream import whole as as_the_sdk_reads
 
@@ -90,20 +90,8 @@ def lines_of(
 
 
 def outcome(wire: bytes, places: list[int]) -> Any:
-    """Return the chunks and the error, if any, of a stream that arrives cut at these places."""
-    translator = Translation(StreamResponse, NdjsonParser(1 << 20), ChatStream(CALL))
-    messages: list[StreamResponse] = []
-    try:
-        for read in reads(wire, places):
-            messages.extend(translator.feed(read))
-        messages.extend(translator.close())
-    except GatewayError as error:
-        return chunks_of(messages), error.error_class
-    return chunks_of(messages), assemble(messages)
-
-
-def chunks_of(messages: list[StreamResponse]) -> list[Any]:
-    return [chunk for message in messages for chunk in message.chunks]
+    """Return the chunks and the answer, or the class of the error, of a stream cut at these places."""
+    return outcome_of(Translation(StreamResponse, NdjsonParser(1 << 20), ChatStream(CALL)), wire, places)
 
 
 streams = st.builds(lines_of, st.lists(said, max_size=4), ends, unknown)
