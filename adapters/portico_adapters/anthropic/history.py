@@ -1,10 +1,9 @@
 """What an assistant's message in a history has besides text: thinking, tool calls, carried blocks. Pure."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from portico.adapter import UpstreamCall
@@ -12,22 +11,11 @@ from portico.errors import invalid_request, unsupported
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.tools_pb2 import FunctionCall
 from portico_adapters._json import members
+from portico_adapters._reasoning_details import details_of, note_lost
 from portico_adapters.anthropic.blocks import FORMAT
 from portico_adapters.anthropic.parts import Block
 
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9_-]")
-
-
-class _Detail(Struct):
-    type: str = ""
-    text: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    format: str | None = None
-    index: int | None = None
-
-
-_DETAILS: Final = Decoder(list[_Detail] | None)
 _BLOCKS: Final = Decoder(list[dict[str, Raw]] | None)
 _TEXT: Final = Decoder(str)
 _SILENT: Final = Raw(b'""')
@@ -59,41 +47,15 @@ def thinking_of(message: ChatMessage, where: str, call: UpstreamCall) -> list[Bl
     Thoughts without their signature are left out, as the API believes no others, and that is noted.
     """
     raw = members(message.extra_json, where).get("reasoning_details")
-    try:
-        details = _merged(_DETAILS.decode(raw) or ()) if raw is not None else []
-    except (ValueError, RecursionError):
-        message_ = f"{where}.reasoning_details must be a list as it was."
-        raise invalid_request(message_, f"{where}.reasoning_details") from None
     blocks: list[Block] = []
-    for detail in details:
+    for detail in details_of(raw, FORMAT, where):
         if detail.type == "reasoning.encrypted" and detail.data:
             blocks.append({"type": "redacted_thinking", "data": detail.data})
         elif detail.type == "reasoning.text" and detail.signature:
             text = detail.text or ""
             blocks.append({"type": "thinking", "thinking": text, "signature": detail.signature})
-    lost = bool(message.reasoning_content or message.reasoning) and not blocks
-    if lost and "reasoning_content" not in call.dropped:
-        call.dropped.append("reasoning_content")
+    note_lost(message, blocks, call)
     return blocks
-
-
-def _merged(details: Sequence[_Detail]) -> list[_Detail]:
-    """Return our own details, those that came in pieces (of one index) put together."""
-    merged: dict[tuple[str, int], list[_Detail]] = {}
-    for number, detail in enumerate(details):
-        if detail.format == FORMAT:
-            index = -1 - number if detail.index is None else detail.index
-            merged.setdefault((detail.type, index), []).append(detail)
-    return [_joined(pieces) for pieces in merged.values()]
-
-
-def _joined(pieces: Sequence[_Detail]) -> _Detail:
-    return _Detail(
-        type=pieces[0].type,
-        text="".join(piece.text or "" for piece in pieces),
-        signature="".join(piece.signature or "" for piece in pieces),
-        data="".join(piece.data or "" for piece in pieces),
-    )
 
 
 def calls_of(message: ChatMessage, where: str, backend: str, function_id: str) -> list[Block]:
