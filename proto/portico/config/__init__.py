@@ -4,8 +4,10 @@
 dataclass, checking it member by member. Needs PyYAML, which the base of the distribution lacks.
 """
 
-from portico.config.document import ConfigError, Mistakes, Node, Source, parse, read
+from portico.config.document import Source, parse, read
 from portico.config.fill import did_you_mean, fill, given, value
+from portico.config.mistakes import ConfigError, Mistakes
+from portico.config.node import Node
 from portico.config.values import Address, Duration, Size, Tokens, Url, address
 
 __all__ = [

@@ -6,7 +6,8 @@ import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from portico.config.document import ConfigError, Mistakes, Node
+from portico.config.mistakes import ConfigError, Mistakes
+from portico.config.node import Node
 from portico.config.values import is_scalar, scalar
 
 T = TypeVar("T")

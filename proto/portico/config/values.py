@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from portico.config.document import Node
+from portico.config.node import Node
 from portico.secret import Secret
 
 #: Seconds, written with a unit: ``5s``, ``500ms``, ``1m30s``.
