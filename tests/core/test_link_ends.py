@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from portico.errors import GatewayError
@@ -36,6 +36,7 @@ from tests.support.core import (
     role,
     text,
 )
+from tests.support.health import health_stub
 from tests.support.link import clean, linked, server, socket_path, until
 
 
@@ -280,6 +281,6 @@ async def test_links_are_not_shown_to_those_who_ask_what_they_may_call() -> None
         names = [each.name for each in told[0].list_services_response.service]
         assert "portico.v1.GatewayService" in names
         assert not [name for name in names if "Link" in name]
-        health: Any = health_pb2_grpc.HealthStub(channel)
+        health = health_stub(channel)
         with pytest.raises(aio.AioRpcError, match="NOT_FOUND"):
             await health.Check(health_pb2.HealthCheckRequest(service="portico.link.v1.LinkService"))

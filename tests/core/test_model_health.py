@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from portico.errors import GatewayError, from_upstream
 from portico.gateway import CallContext
@@ -15,15 +15,11 @@ from portico_core.gateway import RoutingGateway
 from portico_core.resilience import breaker
 from portico_core.server import Server
 from tests.support.core import Upstream, answer, ask, config, direct, served
+from tests.support.health import health_stub
 
 Status = health_pb2.HealthCheckResponse
 REFUSED = from_upstream(402, "no money")
 MODELS: dict[str, Sequence[str]] = {"m": ["a/x", "b/x"], "only-a": ["a/x"]}
-
-
-def stub(channel: aio.Channel) -> Any:
-    # Its types know the blocking stub alone.
-    return health_pb2_grpc.HealthStub(channel)
 
 
 def request(model: str) -> health_pb2.HealthCheckRequest:
@@ -31,7 +27,7 @@ def request(model: str) -> health_pb2.HealthCheckRequest:
 
 
 async def check(channel: aio.Channel, model: str) -> Any:
-    return (await stub(channel).Check(request(model))).status
+    return (await health_stub(channel).Check(request(model))).status
 
 
 async def fail(gateway: RoutingGateway, model: str) -> None:
@@ -58,7 +54,7 @@ async def test_who_watches_is_told_of_every_change(monkeypatch: pytest.MonkeyPat
     upstream = Upstream([[REFUSED], [REFUSED], [answer()]])
     settings = config({"a": upstream}, {"m": ["a/x"]})
     async with direct(settings) as gateway, served(gateway) as channel, asyncio.timeout(20):
-        watch = stub(channel).Watch(request("m"))
+        watch = health_stub(channel).Watch(request("m"))
         assert (await watch.read()).status == Status.SERVING
         monkeypatch.setattr(breaker, "_QUOTA", 0.05)
         await fail(gateway, "m")
@@ -82,7 +78,7 @@ async def test_a_server_that_leaves_says_so_of_its_models() -> None:
         server = Server(gateway)
         (address,) = await server.start(["127.0.0.1:0"])
         async with aio.insecure_channel(address) as channel, asyncio.timeout(20):
-            watch = stub(channel).Watch(request("m"))
+            watch = health_stub(channel).Watch(request("m"))
             assert (await watch.read()).status == Status.SERVING
             stopping = asyncio.create_task(server.stop(5))
             assert (await watch.read()).status == Status.NOT_SERVING
@@ -93,7 +89,7 @@ async def test_a_server_that_leaves_says_so_of_its_models() -> None:
 async def test_nobody_is_left_who_watches() -> None:
     """A caller that is gone costs nothing any more."""
     async with direct(config({"a": Upstream([[answer()]])})) as gateway, served(gateway) as channel:
-        watch = stub(channel).Watch(request("m"))
+        watch = health_stub(channel).Watch(request("m"))
         await watch.read()
         watch.cancel()
         async with asyncio.timeout(10):

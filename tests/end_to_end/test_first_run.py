@@ -9,7 +9,7 @@ import grpc
 import openai
 import pytest
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from portico.v1.chat_pb2 import ChatCompletionParams
@@ -17,6 +17,7 @@ from portico.v1.gateway_pb2 import ChatRequest, ListModelsRequest, StreamRequest
 from portico.v1.gateway_pb2_grpc import GatewayServiceStub
 from portico.v1.message_pb2 import ChatMessage
 from tests.support.gateway import Gateway
+from tests.support.health import health_stub
 from tests.support.processes import portico
 
 HELLO: Any = [{"role": "user", "content": "hello portico"}]
@@ -131,7 +132,7 @@ def test_a_stub_skips_http(default_gateway: Gateway) -> None:
 
 async def test_health_and_reflection_answer_over_grpc(default_gateway: Gateway) -> None:
     async with aio.insecure_channel(default_gateway.grpc) as channel:
-        health: Any = health_pb2_grpc.HealthStub(channel)
+        health = health_stub(channel)
         for service in ("", "portico.v1.GatewayService"):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
