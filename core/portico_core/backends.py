@@ -105,14 +105,15 @@ class Backend:
             if state is not State.CLOSED:
                 yield model, _ON_THE_WIRE[state], record.breaker
 
-    async def take(self, candidate: Candidate, patience: float) -> Sequence[Gate] | None:
+    async def take(self, candidate: Candidate, patience: float, *, streamed: bool) -> Sequence[Gate] | None:
         """Take the places for an attempt at a candidate: its own, and the backend's. None: there is none.
 
-        Nobody waits longer than for a silent backend, nor so long that the usual time to an answer would
-        not be left of ``patience`` seconds: work for those who cannot wait for it is lost to all others.
+        Nobody waits longer than for a silent backend, nor so long that the usual time to an answer of that
+        kind would not be left of ``patience`` seconds: work for those who cannot wait for it is lost to all
+        others.
         """
         standing = self.standings.of(candidate.model)
-        usual = (standing.first_content_ms or 0.0) / 1000
+        usual = standing.usual.get(streamed, 0.0) / 1000
         until = monotonic() + min(patience - usual, self.timeouts.silence)
         own, taken = self.concurrency, list[Gate]()
         wanted = [

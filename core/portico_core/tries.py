@@ -100,7 +100,7 @@ class Tries(Generic[M]):
             for number in self._plan.beside(self._patience(last.backend)):
                 candidate, backend, method = self._able[number]
                 if candidate.public == last.candidate.public and self._admits(number):
-                    places = await backend.take(candidate, 0)
+                    places = await backend.take(candidate, 0, streamed=self._streamed)
                     if places is not None:
                         return self._made(number, places), method
             return None
@@ -145,7 +145,7 @@ class Tries(Generic[M]):
         candidate, backend, _ = self._able[number]
         if backend.concurrency.limit is None and candidate.limit is None:
             return ()
-        places = await backend.take(candidate, self._patience(backend))
+        places = await backend.take(candidate, self._patience(backend), streamed=self._streamed)
         if places is None:
             self._full.append(number)
             self._call.passed.append((candidate, FULL))

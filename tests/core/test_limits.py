@@ -151,25 +151,30 @@ async def test_nobody_waits_longer_than_for_a_silent_backend() -> None:
     (settings,) = limited(config({"a": Upstream()}), a=Concurrency(1, 9)).backends
     for silence, patience in ((0.001, 10.0), (10.0, 0.001)):
         backend = Backend(replace(settings, timeouts=Timeouts(silence=silence)))
-        assert await backend.take(Candidate("a", "x"), 1) is not None
+        assert await backend.take(Candidate("a", "x"), 1, streamed=True) is not None
         async with asyncio.timeout(5):
-            assert await backend.take(Candidate("a", "x"), patience) is None
+            assert await backend.take(Candidate("a", "x"), patience, streamed=True) is None
         assert backend.queued() == 0
 
 
-async def test_nobody_waits_who_would_have_too_little_time_left() -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_nobody_waits_who_would_have_too_little_time_left(streamed: bool) -> None:
     """For an answer as they usually come: it is turned away at once. A place that is free is taken."""
     upstream = Upstream([[FOREVER]])
     async with direct(limited(config({"a": upstream}), a=Concurrency(1, 9))) as gateway:
-        gateway._setup.backends["a"].standings.of("a-model").answered(60_000, streamed=True)
+        standing = gateway._setup.backends["a"].standings.of("a-model")
+        standing.answered(60_000, streamed=streamed)
+        # Streams begin sooner than whole answers come, or the other way round: each counts for its like.
+        for _ in range(10):
+            standing.answered(1, streamed=not streamed)
         loop = asyncio.get_running_loop()
-        running = asyncio.create_task(start(gateway, deadline=loop.time() + 50))
+        running = asyncio.create_task(start(gateway, streamed=streamed, deadline=loop.time() + 50))
         await upstream.called()
         with pytest.raises(GatewayError) as caught:
             async with asyncio.timeout(5):
-                await start(gateway, deadline=loop.time() + 50)
+                await start(gateway, streamed=streamed, deadline=loop.time() + 50)
         assert overload(caught.value)
-        waiting = asyncio.create_task(start(gateway, deadline=loop.time() + 70))
+        waiting = asyncio.create_task(start(gateway, streamed=streamed, deadline=loop.time() + 70))
         await queued(gateway, 1)
         running.cancel()
         await upstream.called(2)
