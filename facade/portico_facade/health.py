@@ -102,7 +102,7 @@ def report(status: GetStatusResponse | str, reason: str | None) -> dict[str, Any
         **({} if reason is None else {"reason": reason}),
         "gateway": {
             "version": known.version,
-            "uptime": None if isinstance(status, str) else round(known.uptime_seconds, 1),
+            "uptime": None if isinstance(status, str) else round(known.uptime_seconds, 3),
             "models": list(known.models),
             "latency_ms": _latency(known.backends),
             "backends": backends,

@@ -128,12 +128,13 @@ async def test_a_backends_rate_limit_reaches_every_caller(tmp_path: Path) -> Non
         env = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "k"}
         async with gateway(tmp_path, env) as running:
             async with curl(running) as client:
-                for body in (chat("gpt-4"), chat("gpt-4", stream=True)):
+                # A model each: whoever asks one again hears of the rest of its pause, and the backend nothing.
+                for body in (chat("openai/one"), chat("openai/two", stream=True)):
                     limited = await client.post("/v1/chat/completions", json=body)
                     told(limited)
             async with openai.AsyncOpenAI(base_url=running.url, api_key="k", max_retries=0) as sdk:
                 with pytest.raises(openai.RateLimitError) as raised:
-                    await sdk.chat.completions.create(**chat("gpt-4"))
+                    await sdk.chat.completions.create(**chat("openai/three"))
                 assert raised.value.response.headers["retry-after"] == "17"
             async with aio.insecure_channel(running.grpc) as channel:
                 stub: Any = GatewayServiceStub(channel)

@@ -54,7 +54,7 @@ async def test_health_tells_of_the_gateway_and_every_backend(portico: Facade) ->
         "status": "ok",
         "gateway": {
             "version": "1.2.3",
-            "uptime": 61.3,
+            "uptime": 61.26,
             "models": ["gpt-4", "local/qwen"],
             "latency_ms": 12.5,
             "backends": {
