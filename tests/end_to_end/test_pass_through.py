@@ -128,7 +128,7 @@ async def test_a_backends_rate_limit_reaches_every_caller(tmp_path: Path) -> Non
         env = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "k"}
         async with gateway(tmp_path, env) as running:
             async with curl(running) as client:
-                # A model each: whoever asks one again hears of the rest of its pause, and the backend nothing.
+                # A model each: who asks one again hears of the rest of its pause, and the backend nothing.
                 for body in (chat("openai/one"), chat("openai/two", stream=True)):
                     limited = await client.post("/v1/chat/completions", json=body)
                     told(limited)
