@@ -80,8 +80,8 @@ class Bench:
                     failed[name] = str(error) or type(error).__name__
                     print(f"{name}: {failed[name]}", file=sys.stderr)
                     continue
-                if runs.get(DIRECT):
-                    bare = figures if name == DIRECT else runs[DIRECT][-1]
+                if name != DIRECT and runs.get(DIRECT):
+                    bare = runs[DIRECT][-1]
                     figures |= {key: figures[of] - bare[of] for key, of in _ADDED.items() if of in figures}
                 runs[name].append(figures)
         return {
