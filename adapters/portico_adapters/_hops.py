@@ -26,7 +26,10 @@ def onward(headers: Sequence[Header]) -> str:
     Raises 400 ``gateway_loop`` where it has come through too many gateways. It is the caller's mistake, so
     that no gateway on the way back tries its next candidate.
     """
-    hops = 1 + max((_number(each.value) for each in headers if each.name == HOPS_HEADER), default=0)
+    hops = 1
+    for each in headers:
+        if each.name == HOPS_HEADER:
+            hops = max(hops, 1 + _number(each.value))
     if hops > MAX_HOPS:
         raise invalid_request(
             f"The request came through {hops} gateways: their routes for this model lead in a circle.",

@@ -80,8 +80,6 @@ class PassingSettings:
 
     def passed(self, headers: Sequence[Header]) -> dict[str, str]:
         """Return those of the caller's headers that go on; of several of one name the last."""
-        if not self.lists_by_caller or not headers:
-            return {}
         names = self._names()
         return {
             name: text
@@ -90,7 +88,7 @@ class PassingSettings:
         }
 
     def _names(self) -> frozenset[str]:
-        return _lower(tuple(self.pass_headers), (_CREDENTIALS if self.callers_key else ()))
+        return _lower(tuple(self.pass_headers), _CREDENTIALS if self.credentials == CALLER else ())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -101,8 +99,12 @@ def _lower(*names: tuple[str, ...]) -> frozenset[str]:
 
 def beside(call: Upstream[Any]) -> dict[str, str]:
     """Return the headers by which a call can be followed beyond this gateway."""
-    told = {"x-request-id": call.request_id, "traceparent": call.traceparent or ""}
-    return {name: value for name, value in told.items() if sendable(value)}
+    told = {}
+    if sendable(call.request_id):
+        told["x-request-id"] = call.request_id
+    if call.traceparent is not None and sendable(call.traceparent):
+        told["traceparent"] = call.traceparent
+    return told
 
 
 def sendable(value: str) -> bool:

@@ -17,6 +17,7 @@ R_co = TypeVar("R_co", StreamResponse, StreamCompleteResponse, covariant=True)
 ErrorOf = Callable[[int, bytes, Sequence[Header]], GatewayError]
 
 _NOTHING: Final[Mapping[str, str]] = {}
+_JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 
 
 class StreamTranslator(Protocol[R_co]):
@@ -57,16 +58,20 @@ class UpstreamClient:
         own = {"user-agent": settings.agent, **headers}
         self._http = HttpClient(url, own, limits)
         self._settings = settings
+        # Few backends get any of the caller's headers.
+        self._passes = settings.lists_by_caller
         self._error_of = error_of
-        self._for_callers = tuple(for_callers)
+        self._for_callers = _encoded(for_callers)
 
     async def answer(
         self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str] = _NOTHING
     ) -> tuple[bytes, Sequence[Header]]:
         """Return the body of an unstreamed answer, and the headers that concern the caller."""
-        accept = {"accept": "application/json", **headers}
-        async with await self._post(path, call, body, accept) as answer:
-            return await answer.read(), answer.picked(*self._for_callers)
+        sent = self._headers(call, {"accept": "application/json", **headers})
+        with await self._http.send("POST", path, sent, body, call.alive, call.answered) as answer:
+            if not answer.ok:
+                raise await self._refusal(answer)
+            return await answer.read(), answer.picked(self._for_callers)
 
     async def stream(
         self,
@@ -77,9 +82,12 @@ class UpstreamClient:
         headers: Mapping[str, str] = _NOTHING,
     ) -> AsyncGenerator[R, None]:
         """Yield what each read of a streamed answer brings, until it is whole or the backend ends it."""
-        async with await self._post(path, call, body, headers) as answer:
-            picked = answer.picked(*self._for_callers)
-            async for data in answer:
+        sent = self._headers(call, headers)
+        with await self._http.send("POST", path, sent, body, call.alive, call.answered) as answer:
+            if not answer.ok:
+                raise await self._refusal(answer)
+            picked = answer.picked(self._for_callers)
+            while data := await answer.next():
                 for message in translator.feed(data):
                     if picked:
                         message.headers.extend(picked)
@@ -109,39 +117,35 @@ class UpstreamClient:
     ) -> tuple[bytes, Sequence[Header]]:
         """Return the body of a GET, and those headers of the answer that begin like one of ``picked``."""
         sent = {"accept": "application/json", **self._settings.passed(callers), **headers}
-        async with await self._send("GET", path, sent, b"") as answer:
-            return await answer.read(), answer.picked(*picked)
+        with await self._http.send("GET", path, sent) as answer:
+            if not answer.ok:
+                raise await self._refusal(answer)
+            return await answer.read(), answer.picked(_encoded(picked))
 
     async def ask(self, path: str, callers: Sequence[Header], body: bytes) -> bytes:
         """Return the body of the answer to a POST that belongs to no call, such as about a model."""
-        sent = {"accept": "application/json", "content-type": "application/json"}
-        async with await self._send("POST", path, {**sent, **self._settings.passed(callers)}, body) as answer:
+        sent = {**_JSON, "accept": "application/json", **self._settings.passed(callers)}
+        with await self._http.send("POST", path, sent, body) as answer:
+            if not answer.ok:
+                raise await self._refusal(answer)
             return await answer.read()
 
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._http.aclose()
 
-    async def _post(self, path: str, call: Upstream[Any], body: bytes, headers: Mapping[str, str]) -> Answer:
-        passed = self._settings.passed(call.headers)
-        sent = {"content-type": "application/json", **passed, **headers, **beside(call)}
-        return await self._send("POST", path, sent, body, call.alive, call.answered)
+    def _headers(self, call: Upstream[Any], headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers of a call's request; ``headers`` go before those of the caller."""
+        passed = self._settings.passed(call.headers) if self._passes else _NOTHING
+        return {**_JSON, **passed, **headers, **beside(call)}
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        alive: Callable[[], None] = lambda: None,
-        answered: Callable[[str], None] = lambda _: None,
-    ) -> Answer:
-        """Return an answer of success; raise for any other."""
-        answer = await self._http.send(method, path, headers, body, alive=alive, answered=answered)
-        if 200 <= answer.status < 300:
-            return answer
-        async with answer:
-            if answer.status < 400:
-                detail = f"status {answer.status}"
-                raise upstream_failed("The backend redirects, which the gateway does not follow.", detail)
-            raise self._error_of(answer.status, await answer.read_error(), answer.headers)
+    async def _refusal(self, answer: Answer) -> GatewayError:
+        """Return the error that an answer is which is none of success."""
+        if answer.status < 400:
+            detail = f"status {answer.status}"
+            return upstream_failed("The backend redirects, which the gateway does not follow.", detail)
+        return self._error_of(answer.status, await answer.read_error(), answer.headers)
+
+
+def _encoded(beginnings: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(each.encode() for each in beginnings)

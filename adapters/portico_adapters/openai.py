@@ -1,7 +1,7 @@
 """Backends that speak OpenAI's dialect: OpenAI itself and every compatible server."""
 
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Final, TypeVar
@@ -124,8 +124,9 @@ class OpenAIAdapter:
     async def chat(self, call: UpstreamCall, /) -> ChatResponse:
         body = render_chat(joined(params_for(self._flavour, call)), model=call.model, stream=False)
         answered, headers = await self._answer("/chat/completions", call, body)
-        completion = settle_completion(_read(parse_completion, answered), call.request_id)
-        cut_from(completion, beginning(self._flavour, call.params))
+        completion = settle_completion(_said(parse_completion, answered), call.request_id)
+        if self._flavour.continues_prefix:
+            cut_from(completion, beginning(self._flavour, call.params))
         return ChatResponse(completion=completion, headers=headers)
 
     def stream(self, call: UpstreamCall, /) -> AsyncGenerator[StreamResponse, None]:
@@ -140,7 +141,7 @@ class OpenAIAdapter:
     async def complete(self, call: CompletionCall, /) -> CompleteResponse:
         body = render_complete(params_for(self._flavour, call), model=call.model, stream=False)
         answered, headers = await self._answer("/completions", call, body)
-        return CompleteResponse(completion=settle_text(_read(parse_text, answered)), headers=headers)
+        return CompleteResponse(completion=settle_text(_said(parse_text, answered)), headers=headers)
 
     def stream_complete(self, call: CompletionCall, /) -> AsyncGenerator[StreamCompleteResponse, None]:
         body = render_complete(params_for(self._flavour, call), model=call.model, stream=True)
@@ -152,7 +153,7 @@ class OpenAIAdapter:
         body = render_embed(params_for(self._flavour, call), model=call.model)
         answered, headers = await self._answer("/embeddings", call, body)
         parse = partial(parse_embeddings, encoding_format=call.params.encoding_format)
-        return EmbedResponse(embeddings=_read(parse, answered), headers=headers)
+        return EmbedResponse(embeddings=_said(parse, answered), headers=headers)
 
     def continued(
         self, params: ChatCompletionParams, _model: str, text: str, /
@@ -172,14 +173,11 @@ class OpenAIAdapter:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _answer(self, endpoint: str, call: Upstream[P], body: bytes) -> tuple[bytes, Sequence[Header]]:
+    def _answer(
+        self, endpoint: str, call: Upstream[P], body: bytes
+    ) -> Awaitable[tuple[bytes, Sequence[Header]]]:
         """Return the body of an unstreamed answer, and the headers that concern the caller."""
-        path, hops = self._path(endpoint, call.model), self._hops(call.headers)
-        answered, headers = await self._client.answer(path, call, body, hops)
-        error = error_in(answered)
-        if error is not None:
-            raise error
-        return answered, headers
+        return self._client.answer(self._path(endpoint, call.model), call, body, self._hops(call.headers))
 
     def _stream(
         self, endpoint: str, call: Upstream[P], body: bytes, chunks: StreamTranslator[R]
@@ -204,6 +202,14 @@ class OpenAIAdapter:
     def _error_of(self, status: int, body: bytes, headers: Sequence[Header]) -> GatewayError:
         """Return the error that an answer of 400 or above is."""
         return parse_error(status, body, headers, callers_key=self._settings.callers_key)
+
+
+def _said(parse: Callable[[bytes], T], body: bytes) -> T:
+    """Return what an answer of success says; raise the GatewayError that it may be all the same."""
+    error = error_in(body)
+    if error is not None:
+        raise error
+    return _read(parse, body)
 
 
 def _read(parse: Callable[[bytes], T], body: bytes) -> T:

@@ -14,12 +14,15 @@ from portico.v1.message_pb2 import Annotation
 from portico_adapters._flavours.members import members_of, put
 
 _BESIDE: Final = "native_annotations"
+_QUOTED: Final = f'"{_BESIDE}"'
 _ENTRIES: Final = Decoder(list[dict[str, Raw]])
 _TEXT: Final = Decoder(str)
 
 
 def set_apart(message: Any) -> None:
     """Put the annotations of a message or delta that are no citations beside those that are."""
+    if not message.annotations:
+        return
     others = [each for each in message.annotations if not each.HasField("url_citation")]
     if not others:
         return
@@ -31,8 +34,13 @@ def set_apart(message: Any) -> None:
 
 def joined(params: ChatCompletionParams) -> ChatCompletionParams:
     """Return the parameters with such annotations of the history at their place again."""
-    if not any(f'"{_BESIDE}"' in message.extra_json for message in params.messages):
-        return params
+    for message in params.messages:
+        if _QUOTED in message.extra_json:
+            return _joined(params)
+    return params
+
+
+def _joined(params: ChatCompletionParams) -> ChatCompletionParams:
     own = ChatCompletionParams()
     own.CopyFrom(params)
     for message in own.messages:

@@ -46,7 +46,8 @@ def settle_completion(completion: ChatCompletion, request_id: str) -> ChatComple
         if not choice.HasField("message"):
             # A filter may leave out the whole message, which no client expects.
             message.role = "assistant"
-        settle_calls(message, f"{request_id} {choice.index}")
+        if message.tool_calls:
+            settle_calls(message, f"{request_id} {choice.index}")
         set_apart(message)
         end_whole(choice)
     created = _second_in(completion.extra_json)
@@ -124,7 +125,8 @@ def _count(answer: Any) -> None:
             return
         answer.usage.CopyFrom(told)
     usage = answer.usage
-    if any(map(usage.HasField, _COUNTS)):
+    counted = tuple(map(usage.HasField, _COUNTS))
+    if any(counted) and not all(counted):
         _fill(usage)
     if usage.extra_json and not usage.prompt_tokens_details.HasField("cached_tokens"):
         extra = _decoded(usage.extra_json)

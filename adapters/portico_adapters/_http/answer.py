@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from portico.errors import GatewayError, answer_too_large
 from portico.v1.headers_pb2 import Header
-from portico_adapters._http.connection import Connection, value_of
+from portico_adapters._http.connection import Connection
 from portico_adapters._http.failures import failure
 
 # How long an answer may take to end after its last word. The caller waits that long for nothing.
@@ -19,11 +19,13 @@ _ERROR_BYTES: Final = 64 * 1024
 
 
 class Answer:
-    """An answer whose headers are there; iterate over it for the body as it arrives.
+    """An answer whose headers are there; ``next`` returns the body as it arrives.
 
-    Leave its ``async with`` block in any case: before the end of the body that breaks the connection
-    off, after it the connection serves the next request.
+    Leave its ``with`` block in any case: before the end of the body that breaks the connection off, after
+    it the connection serves the next request.
     """
+
+    __slots__ = ("_alive", "_connection", "_headers", "_limit", "_over", "status")
 
     def __init__(
         self,
@@ -41,42 +43,37 @@ class Answer:
         self._over = over
 
     @property
-    def content_type(self) -> str:
-        """The media type in lower case, without parameters; empty where there is none."""
-        return value_of(self._headers, b"content-type").partition(";")[0].strip().lower()
+    def ok(self) -> bool:
+        """Whether its status is one of success."""
+        return 200 <= self.status < 300
 
     @property
     def headers(self) -> list[Header]:
         """All headers, their names in lower case."""
-        return self.picked("")
+        return self.picked((b"",))
 
-    def picked(self, *beginnings: str) -> list[Header]:
+    def picked(self, beginnings: tuple[bytes, ...]) -> list[Header]:
         """Return the headers whose names, in lower case, begin in one of these ways."""
-        wanted = tuple(beginning.encode() for beginning in beginnings)
         return [
             Header(name=name.decode("latin-1"), value=value)
             for name, value in self._headers
-            if name.startswith(wanted)
+            if name.startswith(beginnings)
         ]
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """Return what one read brings: at most 16 KiB."""
+    async def next(self) -> bytes:
+        """Return what one read brings, at most 16 KiB. Empty: it is over."""
         try:
             data = await self._connection.read()
         except Exception as error:
             raise failure(error, at="", in_body=True) from error
-        if not data:
-            raise StopAsyncIteration
-        self._alive()
+        if data:
+            self._alive()
         return data
 
     async def read(self) -> bytes:
         """Return the whole body; raise GatewayError where it is larger than ``Limits.answer_bytes``."""
         pieces, size = [], 0
-        async for data in self:
+        while data := await self.next():
             pieces.append(data)
             size += len(data)
             if size > self._limit:
@@ -87,7 +84,7 @@ class Answer:
         """Return the body of an error, its first 64 KiB at most, or as much as comes."""
         body = b""
         with suppress(GatewayError):
-            async for data in self:
+            while data := await self.next():
                 body += data
                 if len(body) >= _ERROR_BYTES:
                     break
@@ -97,13 +94,13 @@ class Answer:
         """Read what follows the part that counts, for a moment: then the connection is kept."""
         with suppress(GatewayError, TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):
-                async for _ in self:
+                while await self.next():
                     pass
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over(self._connection)

@@ -9,6 +9,7 @@ from portico_adapters._http.answer import Answer
 from portico_adapters._http.connection import Connection, value_of
 from portico_adapters._http.failures import failure
 from portico_adapters._http.request_ids import backends_id
+from portico_adapters._http.slots import Slots
 from portico_adapters._http.transport import Transport
 
 
@@ -18,7 +19,7 @@ class HttpClient:
     def __init__(self, base_url: str, headers: Mapping[str, str], limits: Limits) -> None:
         """Open nothing yet; no loop need run. Raise ValueError where ``base_url`` is no HTTP URL."""
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.connections)
+        self._slots = Slots(limits.connections)
         self._transport = Transport(base_url, headers, limits.connect_seconds)
 
     async def send(
@@ -27,8 +28,7 @@ class HttpClient:
         path: str,
         headers: Mapping[str, str],
         body: bytes = b"",
-        *,
-        alive: Callable[[], None],
+        alive: Callable[[], None] = lambda: None,
         answered: Callable[[str], None] = lambda _: None,
     ) -> Answer:
         """Send a request and return when the answer's headers are there.
@@ -37,11 +37,12 @@ class HttpClient:
         request, if it tells one. Cancelling breaks the connection off at once.
         Whatever fails raises GatewayError; an answer with an error's status does not.
         """
-        await self._take_slot()
+        if not self._slots.take():
+            await self._wait_for_slot()
         try:
             connection = await self._transport.exchange(method, path, headers, body)
         except BaseException as error:
-            self._slots.release()
+            self._slots.leave()
             if isinstance(error, Exception):
                 raise failure(error, at=self._transport.origin.authority) from error
             raise
@@ -51,7 +52,7 @@ class HttpClient:
             answered(name)
         encoding = value_of(connection.headers, b"content-encoding")
         if encoding and encoding.lower() != "identity":
-            async with answer:
+            with answer:
                 raise upstream_failed("The backend compressed its answer unasked.", f"as {encoding}")
         return answer
 
@@ -61,16 +62,13 @@ class HttpClient:
 
     def _over(self, connection: Connection) -> None:
         self._transport.release(connection)
-        self._slots.release()
+        self._slots.leave()
 
-    async def _take_slot(self) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
+    async def _wait_for_slot(self) -> None:
         seconds = self._limits.connect_seconds
         try:
             async with asyncio.timeout(seconds):
-                await self._slots.acquire()
+                await self._slots.wait()
         except TimeoutError:
             message = "All of the gateway's connections to the backend are in use."
             detail = f"none of {self._limits.connections} came free within {seconds:g} s"

@@ -39,6 +39,8 @@ class Connection(asyncio.Protocol):
         self.status = 0
         #: Headers of the answer, names in lower case.
         self.headers: list[tuple[bytes, bytes]] = []
+        #: Bytes of those.
+        self._head = 0
         #: Bytes since the last of a body; nothing else may go on and on.
         self._barren = 0
         self._pieces: list[bytes] = []
@@ -68,19 +70,23 @@ class Connection(asyncio.Protocol):
         ready = self._whole and self._reusable and not self._rest and not self._pieces
         return ready and self._error is None and not self._transport.is_closing()
 
-    @property
-    def hung_up(self) -> bool:
-        """Whether the other side has closed it, or said something unasked, that the loop has not read yet."""
+    def untouched(self) -> bool:
+        """Whether one that was usable still is: no close or word of the other side has come since.
+
+        Nor has any come that the loop has not read yet.
+        """
+        if not self._reusable:
+            return False
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
+        return not self._poll.poll(0)
 
     async def send(self, head: bytes, body: bytes) -> None:
         """Send a request and wait for the head of its answer; raise BrokenOffError or NotHttpError."""
-        if not self.usable:
+        if not self._reusable:
             raise BrokenOffError("closed, or spoken over, before the request")
-        self.status, self.headers = 0, []
+        self.status, self.headers, self._head = 0, [], 0
         self._barren = self._held = 0
         self._whole = self._reusable = False
         if len(body) <= _PIECE:
@@ -90,7 +96,7 @@ class Connection(asyncio.Protocol):
             self._rest = memoryview(body)
             self._push()
         while not self.status:
-            await self._come()
+            await self._coming()
 
     async def read(self) -> bytes:
         """Return what has come of the body, at most 16 KiB; wait where nothing has. Empty: it is over."""
@@ -98,7 +104,7 @@ class Connection(asyncio.Protocol):
         while not pieces:
             if self._whole:
                 return b""
-            await self._come()
+            await self._coming()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._held = 0
@@ -123,15 +129,12 @@ class Connection(asyncio.Protocol):
             self._rest = self._rest[_PIECE:] or b""
             self._transport.write(piece)
 
-    async def _come(self) -> None:
-        """Wait until something has come."""
+    def _coming(self) -> asyncio.Future[None]:
+        """Return what is done once something has come."""
         if self._error is not None:
             raise self._error
         self._wake = self._loop.create_future()
-        try:
-            await self._wake
-        finally:
-            self._wake = None
+        return self._wake
 
     def _woken(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -165,6 +168,7 @@ class Connection(asyncio.Protocol):
         self._woken()
 
     def eof_received(self) -> None:
+        self._reusable = False
         if self.status and not self._framed() and not self._cut_off():
             # Its end is how such an answer ends.
             self._whole = True
@@ -190,11 +194,12 @@ class Connection(asyncio.Protocol):
         # After the head come trailers, which nobody has asked for.
         if not self.status:
             self.headers.append((name.lower(), value))
+            self._head += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         if self._whole:
             raise HttpParserError("more than one answer")
-        if sum(len(name) + len(value) for name, value in self.headers) > _HEAD_BYTES:
+        if self._head > _HEAD_BYTES:
             raise HttpParserError(f"more than {_HEAD_BYTES} bytes of headers")
         status = self._parser.get_status_code()
         if status < 100:
@@ -202,6 +207,7 @@ class Connection(asyncio.Protocol):
         if status < 200:
             # An interim answer, such as 100 Continue: the real one follows.
             self.headers.clear()
+            self._head = 0
         else:
             self.status = status
 

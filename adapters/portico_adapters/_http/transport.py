@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Mapping
+from time import monotonic
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -75,10 +76,9 @@ class Transport:
         if not connection.usable:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        self._idle.append((loop.time(), connection))
+        self._idle.append((monotonic(), connection))
         if self._sweep is None:
-            self._sweep = loop.call_later(_IDLE_SECONDS, self._close_old)
+            self._sweep = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._close_old)
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -93,8 +93,7 @@ class Transport:
         # The newest first, so that those which are not needed grow old.
         while self._idle:
             since, connection = self._idle.pop()
-            young = asyncio.get_running_loop().time() - since < _IDLE_SECONDS
-            if young and connection.usable and not connection.hung_up:
+            if monotonic() - since < _IDLE_SECONDS and connection.untouched():
                 return connection
             connection.close()
         return None
@@ -105,13 +104,16 @@ class Transport:
 
     def _close_old(self) -> None:
         """Close what has been kept for long. One timer serves all: it looks back when it fires."""
-        loop = asyncio.get_running_loop()
-        eldest = loop.time() - _IDLE_SECONDS
+        now = monotonic()
+        eldest = now - _IDLE_SECONDS
         young = [each for each in self._idle if each[0] > eldest]
         for _, connection in self._idle[: len(self._idle) - len(young)]:
             connection.close()
         self._idle = young
-        self._sweep = loop.call_at(young[0][0] + _IDLE_SECONDS, self._close_old) if young else None
+        self._sweep = None
+        if young:
+            left = young[0][0] + _IDLE_SECONDS - now
+            self._sweep = asyncio.get_running_loop().call_later(left, self._close_old)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -122,7 +124,9 @@ def _quoted(target: str) -> str:
 
 def _lines(headers: Mapping[str, str]) -> str:
     """Return headers as they are sent; raise ValueError for what would be more than one line."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    lines = ""
+    for name, value in headers.items():
+        lines += f"{name}: {value}\r\n"
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
         raise ValueError("a header with a line break")
     return lines

@@ -52,7 +52,7 @@ async def test_a_slow_reader_gets_all_of_an_answer_whose_server_is_gone(
     async with Upstream([*make(body), CLOSE]) as upstream, client(upstream.url) as http:
         found = await http.send("GET", "/x", {}, alive=Signs())
         await upstream.closed()
-        async with found:
+        with found:
             assert await found.read() == body
 
 
@@ -117,8 +117,8 @@ async def test_cancelling_closes_the_connection_within_a_second(
 async def test_leaving_an_answer_unread_closes_the_connection() -> None:
     """As a consumer of a stream does who has enough."""
     async with Upstream([*streamed(b"part", end=False), HANG]) as upstream, client(upstream.url) as http:
-        async with await http.send("GET", "/x", {}, alive=Signs()) as found:
-            assert await anext(found) == b"part"
+        with await http.send("GET", "/x", {}, alive=Signs()) as found:
+            assert await found.next() == b"part"
             assert upstream.open_connections == 1
         await upstream.closed()
 

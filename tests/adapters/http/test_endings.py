@@ -23,7 +23,7 @@ async def test_what_was_not_read_of_an_answer_is_never_read_of_the_next() -> Non
     """All of the first had come when its reader left."""
     alive = Signs()
     async with Upstream(answer(b"x" * 65536), OK) as upstream, client(upstream.url) as http:
-        async with await http.send("GET", "/x", {}, alive=alive) as found:
+        with await http.send("GET", "/x", {}, alive=alive) as found:
             while not found._connection._whole:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(0)
         assert await post(http) == b"ok"
@@ -41,9 +41,9 @@ async def test_a_refused_upload_ends_though_the_backend_takes_nothing_more() -> 
         serving(refuse) as url,
         client(url) as http,
         asyncio.timeout(5),
-        await http.send("POST", "/x", {}, LARGE, alive=Signs()) as found,
     ):
-        assert (found.status, await found.read()) == (413, b"no")
+        with await http.send("POST", "/x", {}, LARGE, alive=Signs()) as found:
+            assert (found.status, await found.read()) == (413, b"no")
 
 
 async def test_a_backend_that_ends_its_side_in_mid_request_has_broken_off() -> None:

@@ -91,13 +91,13 @@ async def test_a_slow_reader_holds_the_backend_back() -> None:
     async with (
         Upstream(streamed(body, size=65536)) as upstream,
         client(upstream.url) as http,
-        await http.send("GET", "/x", {}, alive=Signs()) as found,
     ):
-        first = await anext(found)
-        for _ in range(1000):
-            await asyncio.sleep(0)
-        assert sum(map(len, found._connection._pieces)) < 1024 * 1024
-        assert first + await found.read() == body
+        with await http.send("GET", "/x", {}, alive=Signs()) as found:
+            first = await found.next()
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert sum(map(len, found._connection._pieces)) < 1024 * 1024
+            assert first + await found.read() == body
 
 
 async def test_many_small_pieces_are_held_back_sooner() -> None:
@@ -106,13 +106,13 @@ async def test_many_small_pieces_are_held_back_sooner() -> None:
     async with (
         Upstream([head(), chunk(b"x") * count, LAST_CHUNK]) as upstream,
         client(upstream.url) as http,
-        await http.send("GET", "/x", {}, alive=Signs()) as found,
     ):
-        for _ in range(1000):
-            await asyncio.sleep(0)
-        # One read of asyncio's brings 256 KiB at most.
-        assert len(found._connection._pieces) < (256 + 64) * 1024 / len(chunk(b"x"))
-        assert await found.read() == b"x" * count
+        with await http.send("GET", "/x", {}, alive=Signs()) as found:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            # One read of asyncio's brings 256 KiB at most.
+            assert len(found._connection._pieces) < (256 + 64) * 1024 / len(chunk(b"x"))
+            assert await found.read() == b"x" * count
 
 
 async def test_a_refusal_in_mid_request_is_heard() -> None:
@@ -128,7 +128,7 @@ async def test_a_refusal_in_mid_request_is_heard() -> None:
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     async with client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as http:
         sent = await http.send("POST", "/x", {}, b"x" * 64 * 1024 * 1024, alive=Signs())
-        async with sent as found:
+        with sent as found:
             assert (found.status, await found.read()) == (413, b"no")
     writers[0].transport.abort()
     server.close()
@@ -154,7 +154,7 @@ async def test_a_get_is_repeated_when_its_kept_connection_closes() -> None:
     """It changes nothing, so the caller need not hear of it; a second close is told."""
     async with Upstream(OK, [CLOSE], OK) as upstream, client(upstream.url) as http:
         await post(http)
-        async with await http.send("GET", "/x", {}, alive=Signs()) as found:
+        with await http.send("GET", "/x", {}, alive=Signs()) as found:
             assert await found.read() == b"ok"
         assert [request.method for request in upstream.requests] == ["POST", "GET", "GET"]
 

@@ -32,7 +32,7 @@ async def client(url: str, limits: Limits | None = None) -> AsyncIterator[HttpCl
 
 async def post(http: HttpClient, body: bytes = b"{}", alive: Callable[[], None] = lambda: None) -> bytes:
     """Send a request and read its answer."""
-    async with await http.send("POST", "/x", {"x-once": "2"}, body, alive=alive) as answer:
+    with await http.send("POST", "/x", {"x-once": "2"}, body, alive=alive) as answer:
         return await answer.read()
 
 
