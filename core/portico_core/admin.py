@@ -6,6 +6,7 @@ As much of HTTP as a scraper speaks: the core has no web server, and needs none 
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -45,7 +46,9 @@ async def admin(metrics: Metrics, listen: str | None) -> AsyncIterator[str | Non
     try:
         server = await asyncio.start_server(accepted, host.strip("[]"), int(port), limit=_HEAD_BYTES)
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {listen}: {error.strerror}") from None
+        # asyncio adds the address to what the system says; what a resolver says has a number below 0.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise OSError(error.errno, f"cannot listen on {listen}: {reason}") from None
     address = f"{host}:{server.sockets[0].getsockname()[1]}"
     _log.info("metrics are at http://%s/metrics", address)
     try:

@@ -105,10 +105,11 @@ class Gathering:
         """Return what a worker tells, or told last. None: it has ended."""
         try:
             return (await ask(path, self._name, _PATIENCE)).decode() or self._last.get(path, "")
-        except TimeoutError:
-            return self._last.get(path, "")
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return None
+        except OSError:
+            # It hangs, maybe for so long that more wait at its socket than the system holds.
+            return self._last.get(path, "")
 
 
 async def status_of_all(folder: Path) -> bytes:

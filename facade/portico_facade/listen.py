@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def listening(address: str, *, shared: bool = False) -> Iterator[tuple[list[sock
         try:
             opened = _unix(stack, address) if address.startswith("unix:") else _tcp(stack, address, shared)
         except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from error
+            raise OSError(error.errno, f"cannot listen on {address}: {_reason(error)}") from error
         yield opened
 
 
@@ -68,6 +69,11 @@ def reachable(address: str) -> str:
     """Return an address to dial for one that is listened on over TCP."""
     host, _, port = address.rpartition(":")
     return f"localhost:{port}" if host in {"", "0.0.0.0", "[::]"} else address  # noqa: S104 - compared, not bound
+
+
+def _reason(error: OSError) -> str:
+    # asyncio and `socket` add the address to what the system says; that of a resolver is negative.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def _unix(stack: contextlib.ExitStack, address: str) -> tuple[list[socket.socket], str]:

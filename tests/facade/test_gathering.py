@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -86,3 +87,21 @@ async def test_several_who_ask_at_a_time_are_told_the_same(folder: Path) -> None
         goes.counter.inc(3)
         assert await asyncio.gather(*(calls(gathering) for _ in range(4))) == [3] * 4
     assert await asyncio.gather(*(calls(gathering) for _ in range(4))) == [3] * 4
+
+
+async def test_a_worker_whom_too_many_ask_has_not_ended(folder: Path) -> None:
+    """While it hangs those who ask wait at its socket, which holds so many; then it is back."""
+    gathering, worker = Gathering(folder, CORE), Worker(folder, 1)
+    with socket.socket(socket.AF_UNIX) as crowded, contextlib.ExitStack() as crowd:
+        crowded.bind(str(worker.path))
+        crowded.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                asks = crowd.enter_context(socket.socket(socket.AF_UNIX))
+                asks.setblocking(False)
+                asks.connect(str(worker.path))
+        assert await calls(gathering) is None
+    worker.path.unlink()
+    async with worker.runs():
+        worker.counter.inc(1)
+        assert await calls(gathering) == 1

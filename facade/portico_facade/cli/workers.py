@@ -77,7 +77,9 @@ async def run(
             Keeper(f"worker {number}", ["worker", *file, *listen], lock, reloads=True, backlog=backlog)
             for number, backlog in enumerate(backlogs)
         ]
-        async with telling_all(folder, metrics):
+        async with contextlib.AsyncExitStack() as stack:
+            with _told():
+                await stack.enter_async_context(telling_all(folder, metrics))
             return await supervise((keepers,), lambda _: banner(http_bound, grpc_bound))
 
 
@@ -143,4 +145,4 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(error.strerror or str(error)) from error
