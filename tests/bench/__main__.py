@@ -3,6 +3,7 @@
 import argparse
 import platform
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ from tests.bench.targets import CPUS, layouts, upstream, workers
 def main() -> None:
     """Measure and print."""
     options = _options()
+    # As Ctrl-C does: what was started ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.count:
         print(counts.table(counts.measured()))
         return
@@ -45,10 +48,12 @@ def main() -> None:
                 continue
             measured = everything
             if table.how is How.WORKERS:
-                measured = [workers(backend, folder, number) for number in range(1, CPUS + 1)]
+                # Doubled each time: all of them run at once.
+                numbers = sorted({CPUS, *(1 << bit for bit in range(CPUS.bit_length()))})
+                measured = [workers(backend, folder, number) for number in numbers]
             seconds = 1.0 if options.quick else 3.0
             bench = Bench(measured, backend.roots, rounds=rounds, seconds=seconds, most=most)
-            done[table.name] = bench.results(table, done)
+            done[table.name] = bench.results(table)
             sections.append((table.name, markdown(table, done[table.name], conditions)))
             print(sections[-1][1], flush=True)
     if options.write:
@@ -74,6 +79,7 @@ def _options() -> argparse.Namespace:
         "--peer",
         action="append",
         default=[],
+        type=_peer,
         metavar="NAME=URL",
         help="another gateway's /v1, with #MODEL where its name for the model is not bench; its CPU and "
         "memory are those of who listens on its port",
@@ -97,6 +103,13 @@ def _options() -> argparse.Namespace:
         help="count calls, writes and messages instead, as tests/bench does in CI",
     )
     return parser.parse_args()
+
+
+def _peer(text: str) -> str:
+    name, _, url = text.partition("=")
+    if not name or not url.startswith("http://"):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=http://HOST:PORT/v1")
+    return text
 
 
 if __name__ == "__main__":

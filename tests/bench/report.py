@@ -8,6 +8,8 @@ from typing import Final
 from tests.bench.runs import Figures, Results
 from tests.bench.tables import Column, Table
 
+#: Characters of why something failed.
+_LONGEST: Final = 160
 PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
 
 
@@ -22,6 +24,8 @@ def markdown(table: Table, results: Results, conditions: str) -> str:
         parts.append(_rows("", table.columns, rows))
     else:
         parts += [_rows(load, table.columns, rows) for load, rows in results.items()]
+    failed = {name: why for rows in results.values() for name, why in rows.items() if isinstance(why, str)}
+    parts += [f"{name} failed: {_line(why)}" for name, why in failed.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,6 +51,12 @@ def _cell(column: Column, figures: Figures | str) -> str:
     if column.key not in figures:
         return ""
     return f"{figures[column.key] * column.factor:,.{column.decimals}f}"
+
+
+def _line(why: str) -> str:
+    """Return as much of a reason as a line of the page holds, and nothing that Markdown reads."""
+    words = " ".join(why.split()).replace("`", "'")
+    return f"`{words[:_LONGEST]}{'…' * (len(words) > _LONGEST)}`"
 
 
 def _grid(corner: str, titles: list[str], rows: dict[str, list[str]]) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ Figures: TypeAlias = dict[str, float]
 #: By load (one without a name where there is none), then by target. A string is why there are none.
 Results: TypeAlias = dict[str, dict[str, "Figures | str"]]
 
+#: What fails one target, while the others are measured on.
+FAILURES: Final = (RuntimeError, OSError, subprocess.SubprocessError, AssertionError)
 #: Seconds for what a load takes besides what it is told to.
 _PATIENCE: Final = 120
 _ADDED: Final = {"added p50": "p50", "added first token": "first token"}
@@ -42,43 +45,61 @@ class Bench:
         self._seconds = seconds
         self._held = [each for each in HELD if each <= most]
 
-    def results(self, table: Table, done: Mapping[str, Results]) -> Results:
-        """Measure a table. ``done``: those that were."""
-        if table.how is How.DIRECT:
-            told = {name: rows for results in done.values() for name, rows in results.items()}
-            return {load.name: {DIRECT: told[load.name][DIRECT]} for load in table.loads if load.name in told}
-        if table.how in (How.LOADS, How.WORKERS):
+    def results(self, table: Table) -> Results:
+        """Measure a table."""
+        if table.how in (How.LOADS, How.WORKERS, How.DIRECT):
             with ExitStack() as stack:
-                targets = {each.name: stack.enter_context(each.start()) for each in self._layouts}
-                for target in targets.values():
-                    self._warm(target)
-                return {load.name: self._rounds_of(load, targets) for load in table.loads}
+                targets, failed = self._started(stack, direct=table.how is How.DIRECT)
+                return {load.name: self._rounds_of(load, targets, failed) for load in table.loads}
         measure = {How.MEMORY: self._memory, How.SLOW: self._slow, How.COLD: self._cold}[table.how]
-        # Starts and memory are told of what is started: a peer runs already.
         layouts = [each for each in self._layouts if each.name != DIRECT]
+        # A peer runs already.
         if table.how is How.COLD:
             layouts = [each for each in layouts if each.ours]
         rounds = 1 if table.how is How.MEMORY else self._rounds
         return {"": self._medians([each.name for each in layouts], rounds, _each(layouts, measure))}
 
-    def _rounds_of(self, load: Load, targets: Mapping[str, Target]) -> dict[str, Figures | str]:
-        return self._medians(list(targets), self._rounds, lambda name: self._load(load, targets[name]))
+    def _started(self, stack: ExitStack, *, direct: bool) -> tuple[dict[str, Target], dict[str, str]]:
+        """Start and warm what is measured, or the bare upstream alone; return those that fail, and why."""
+        targets: dict[str, Target] = {}
+        failed: dict[str, str] = {}
+        for each in self._layouts:
+            if direct and each.name != DIRECT:
+                continue
+            try:
+                targets[each.name] = stack.enter_context(each.start())
+                self._warm(targets[each.name])
+            except FAILURES as error:
+                failed[each.name] = _told(each.name, error)
+        return targets, failed
+
+    def _rounds_of(
+        self, load: Load, targets: Mapping[str, Target], failed: Mapping[str, str]
+    ) -> dict[str, Figures | str]:
+        names = [each.name for each in self._layouts if each.name in {*targets, *failed}]
+        return self._medians(names, self._rounds, lambda name: self._load(load, targets[name]), failed)
 
     def _medians(
-        self, names: list[str], rounds: int, measure: Callable[[str], Figures]
+        self,
+        names: list[str],
+        rounds: int,
+        measure: Callable[[str], Figures],
+        before: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Figures | str]:
-        """Measure each name once a round; return the medians, and of some what was added in a round."""
+        """Measure each name once a round; return the medians, and of some what was added in a round.
+
+        ``before``: who has failed already, and why.
+        """
         runs: dict[str, list[Figures]] = {name: [] for name in names}
-        failed: dict[str, str] = {}
+        failed = dict(before)
         for _ in range(rounds):
             for name in names:
                 if name in failed:
                     continue
                 try:
                     figures = measure(name)
-                except (RuntimeError, OSError, subprocess.TimeoutExpired, AssertionError) as error:
-                    failed[name] = str(error) or type(error).__name__
-                    print(f"{name}: {failed[name]}", file=sys.stderr)
+                except FAILURES as error:
+                    failed[name] = _told(name, error)
                     continue
                 if name != DIRECT and runs.get(DIRECT):
                     bare = runs[DIRECT][-1]
@@ -133,6 +154,15 @@ class Bench:
         if answer.status != 200:
             raise RuntimeError(f"answered {answer.status}")
         return {"RSS bytes": rss_bytes(target.pids)}
+
+
+def _told(name: str, error: Exception) -> str:
+    """Say at once why a target has failed, and return it."""
+    # A command is long, and says nothing of why.
+    why = "it took too long" if isinstance(error, subprocess.TimeoutExpired) else str(error)
+    why = why or type(error).__name__
+    print(f"{name}: {why}", file=sys.stderr)
+    return why
 
 
 def _each(layouts: list[Layout], measure: Callable[[Target], Figures]) -> Callable[[str], Figures]:

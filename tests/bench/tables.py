@@ -13,7 +13,7 @@ class How(Enum):
 
     LOADS = "each load on all targets that run, in turn"
     WORKERS = "the same on the gateway alone, once for each number of workers"
-    DIRECT = "from the direct rows of the other tables: no run of its own"
+    DIRECT = "the same on the bare upstream alone"
     MEMORY = "streams held open, on a fresh start of each target"
     SLOW = "a client that does not read, on a fresh start"
     COLD = "the time of a fresh start to its first answer"
@@ -165,6 +165,6 @@ TABLES: Final = (
         ),
         (*_REQUESTS[1:], *_STREAMS[1:]),
         How.DIRECT,
-        notes="The direct rows: nothing that is measured can be faster.",
+        notes="Without a gateway between them: nothing that is measured can be faster.",
     ),
 )

@@ -142,10 +142,11 @@ def _configured(backend: str, folder: Path) -> Path:
 def _tree_of(commit: str, folder: Path) -> Mapping[str, str]:
     """Unpack another commit's packages; return the environment that runs them in place of this tree's."""
     wings = ("proto", "core", "adapters", "facade")
-    packed = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", commit, *wings], check=True, capture_output=True
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    command = ["git", "-C", str(ROOT), "archive", commit, *wings]
+    packed = subprocess.run(command, check=False, capture_output=True)
+    if packed.returncode:
+        raise SystemExit(f"--baseline {commit}: {packed.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder / "baseline", filter="data")
     return {"PYTHONPATH": os.pathsep.join(str(folder / "baseline" / wing) for wing in wings)}
 

@@ -18,7 +18,8 @@ def test_a_table_has_the_columns_that_anybody_has() -> None:
     assert markdown(Table("t", "Heading", COLUMNS, notes="Notes."), results, "Said.") == (
         "## Heading\n\nNotes. Said.\n\n"
         "| c=1 | requests/s | CPU us |\n|---|---|---|\n"
-        "| direct | 9 |  |\n| nginx | 1,234 | 500.0 |\n| broken | failed | failed |\n"
+        "| direct | 9 |  |\n| nginx | 1,234 | 500.0 |\n| broken | failed | failed |\n\n"
+        "broken failed: `answered 503`\n"
     )
 
 

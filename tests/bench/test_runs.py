@@ -1,9 +1,20 @@
 """In each round all targets have a turn, and what is told is their medians."""
 
+import contextlib
+import signal
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from tests.bench.meters import tree
 from tests.bench.runs import Bench, Figures
-from tests.bench.targets import DIRECT
+from tests.bench.tables import How, Load, Table
+from tests.bench.targets import DIRECT, Layout, Target, upstream
+from tests.support.processes import process
 
 
 def figures(p50s: Iterator[float]) -> Figures:
@@ -25,3 +36,57 @@ def test_what_is_added_is_added_to_the_bare_upstream_of_the_same_round() -> None
     told = bench._medians([DIRECT, "ours", "broken"], 3, measure)
     assert told == {DIRECT: {"p50": 2.0}, "ours": {"p50": 4.0, "added p50": 3.0}, "broken": "refused"}
     assert turns == [DIRECT, "ours", "broken", DIRECT, "ours", DIRECT, "ours"]
+
+
+TABLE = Table("t", "T", (), (Load("one at a time", {"connections": 1}),))
+
+
+def at(name: str, url: str) -> Layout:
+    """Return what runs already, or does not."""
+    return Layout(name, lambda: contextlib.nullcontext(Target(url)))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://127.0.0.1:none/v1"])
+def test_who_does_not_answer_fails_alone(url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Even if the load generator ends with it; the others are measured on, and its row says why."""
+    with upstream(0) as backend:
+        targets = [at("absent", url), at(DIRECT, f"http://{backend.address}/v1")]
+        told = Bench(targets, (), rounds=1, seconds=0.05, most=1).results(TABLE)["one at a time"]
+    assert list(told) == ["absent", DIRECT]
+    assert isinstance(told["absent"], str)
+    assert f"absent: {told['absent']}" in capfd.readouterr().err
+    assert not isinstance(told[DIRECT], str)
+    assert told[DIRECT]["requests/s"] > 0
+
+
+def test_the_bare_upstream_can_be_measured_alone() -> None:
+    with upstream(0) as backend:
+        targets = [at(DIRECT, f"http://{backend.address}/v1"), at("other", "http://127.0.0.1:1/v1")]
+        bench = Bench(targets, backend.roots, rounds=1, seconds=0.05, most=1)
+        assert list(bench.results(replace(TABLE, how=How.DIRECT))["one at a time"]) == [DIRECT]
+
+
+def commands(pid: int) -> dict[int, str]:
+    """Return the processes of a tree that run, and what they are."""
+    found = {}
+    for each in tree(pid):
+        with contextlib.suppress(OSError):
+            found[each] = Path(f"/proc/{each}/cmdline").read_text()
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.bench", "--quick", "--only", "requests")
+    with process(*command, env={"TMPDIR": str(tmp_path)}) as bench:
+        end = time.monotonic() + 60
+        wanted, started = ("portico_facade", "tests.bench.load"), dict[int, str]()
+        while not all(each in " ".join(started.values()) for each in wanted):
+            assert time.monotonic() < end, bench.output
+            time.sleep(0.01)
+            started = commands(bench.popen.pid)
+        assert bench.stop(how, timeout=30) != 0
+    # What has ended has no command, though nobody may have asked for its status yet.
+    left = [each for pid in started for each in commands(pid).values() if each]
+    assert not left
+    assert not list(tmp_path.iterdir())
