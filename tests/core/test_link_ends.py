@@ -248,7 +248,8 @@ async def test_a_link_is_replaced_by_age_without_losing_a_call() -> None:
     gateway = scripted(go_on)
     async with linked(gateway, max_age_seconds=1) as there:
         first = set(there.links._open)
-        streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(4)]
+        # As many as take both links.
+        streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(130)]
         begun = await asyncio.gather(*map(anext, streams))
         rpcs = there.gateway._remote
         there.gateway._remote = FakeGateway()  # which answers nothing: all are to go over links

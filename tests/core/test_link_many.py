@@ -17,21 +17,25 @@ async def whole(stream: AsyncGenerator[StreamResponse, None]) -> list[StreamResp
 
 
 async def test_calls_spread_over_both_links() -> None:
-    """The next one goes where the fewest are under way."""
+    """A link that has 128 calls more than the other waits for it; below that they share messages."""
     gateway = FakeGateway()
     gateway.on_stream = [text("Hel"), asyncio.Event()]
     async with linked(gateway) as there:
-        streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(100)]
-        await asyncio.gather(*map(anext, streams))
-        assert [link.in_flight for link in there.links._open] == [50, 50]
-        busy = next(iter(there.links._open))
-        gone = [stream for n, stream in enumerate(streams) if n % 2]
-        await asyncio.gather(*(stream.aclose() for stream in gone))
-        assert busy.in_flight in (0, 50)
-        more = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(50)]
-        await asyncio.gather(*map(anext, more))
-        assert [link.in_flight for link in there.links._open] == [50, 50]
-        await asyncio.gather(*(stream.aclose() for stream in (*streams, *more)))
+
+        async def begun(count: int) -> list[AsyncGenerator[StreamResponse, None]]:
+            streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(count)]
+            await asyncio.gather(*map(anext, streams))
+            return streams
+
+        few = await begun(100)
+        assert {link.in_flight for link in there.links._open} == {0, 100}
+        many = await begun(412)
+        assert [link.in_flight for link in there.links._open] == [256, 256]
+        await asyncio.gather(*(stream.aclose() for stream in few))
+        assert {link.in_flight for link in there.links._open} == {156, 256}
+        more = await begun(100)
+        assert [link.in_flight for link in there.links._open] == [256, 256]
+        await asyncio.gather(*(stream.aclose() for stream in (*many, *more)))
         await there.empty()
 
 

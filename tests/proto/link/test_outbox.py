@@ -74,6 +74,33 @@ async def test_all_that_waits_goes_in_one_message() -> None:
     assert [len(message) for message in written.messages] == [512, 488]
 
 
+async def test_calls_that_are_ready_a_moment_later_share_the_message() -> None:
+    """As when the loop finds several backends' sockets readable: each of them is a task of its own."""
+    outbox = Outbox[CoreFrame]()
+
+    async def call(call_id: int, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        put(outbox, Lane(), call_id, b"token")
+
+    async with writing(outbox) as written:
+        written.open.set()
+        await asyncio.gather(*(call(number, number % 3) for number in range(30)))
+        await written.until(lambda: len(written.frames) == 30)
+        # But none waits for more than a moment: a loop that never rests lets it go as well.
+        busy = asyncio.create_task(never_at_rest(outbox))
+        await written.until(lambda: len(written.messages) >= 5)
+        busy.cancel()
+    assert [len(message) for message in written.messages[:1]] == [30]
+    assert max(len(message) for message in written.messages[1:]) < 10
+
+
+async def never_at_rest(outbox: Outbox[CoreFrame]) -> None:
+    while True:
+        put(outbox, Lane(), 99, b"token")
+        await asyncio.sleep(0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40_000)), max_size=30))
 def test_each_call_keeps_its_order(puts: list[tuple[int, int]]) -> None:
     """Whoever takes turns with whom."""
