@@ -92,7 +92,7 @@ class Link:
 
     def _fail(self, ended: Sequence[object]) -> None:
         """Fail all calls; ``ended``: how each part of this link has."""
-        reasons = "; ".join(str(each) for each in ended if isinstance(each, Exception))
+        reasons = "; ".join(told(each) for each in ended if isinstance(each, Exception))
         detail = f"a link to the core broke with {len(self._calls)} calls under way: {reasons}"
         _log.warning(detail)
         for exchange in self._calls.values():
@@ -119,3 +119,10 @@ class Link:
         self._calls.pop(call_id, None)
         if self.leaving and not self._calls:
             self._empty.set()
+
+
+def told(error: Exception) -> str:
+    """Return what an exception says, in one line: gRPC's has five."""
+    if isinstance(error, aio.AioRpcError):
+        return f"{error.code().name}: {' '.join((error.details() or '').split())}"
+    return str(error)

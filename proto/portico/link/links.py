@@ -13,7 +13,7 @@ import grpc
 from grpc import aio
 
 from portico.errors import GatewayError
-from portico.link.link import Link, Stream
+from portico.link.link import Link, Stream, told
 from portico.link.v1.link_pb2 import Hello, OpenResponse
 from portico.link.v1.link_pb2_grpc import LinkServiceStub
 from portico.remote import SEVERAL, options_for
@@ -89,7 +89,7 @@ class Links:
             except (aio.AioRpcError, GatewayError) as error:
                 known = not isinstance(error, aio.AioRpcError) or error.code() is not _UNKNOWN
                 delay = min(2 * delay, _LATER) if known else self._much_later
-                _log.info("no link to the core: %s", error)
+                _log.info("no link to the core: %s", told(error))
             else:
                 if old is not None:
                     old.leave()
