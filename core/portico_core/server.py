@@ -30,6 +30,9 @@ _log: Final = logging.getLogger("portico.server")
 
 SERVICE: Final = DESCRIPTOR.services_by_name["GatewayService"].full_name
 
+# More than `grpc.max_calls` is by default.
+_WAITING: Final = 65_536
+
 _OPTIONS: Final = [
     # As large as clients send and take them (portico.remote).
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -42,6 +45,10 @@ _OPTIONS: Final = [
     # Clients look a name up again only when a connection ends: this is how they find new cores. Running
     # calls keep theirs to the end.
     ("grpc.max_connection_age_ms", 300_000),
+    # Calls that have come and nobody has taken yet. Of those over 1,000 gRPC cancels some, by chance and
+    # without a word; `grpc.max_calls` bounds calls, and says so.
+    ("grpc.server.max_pending_requests", _WAITING),
+    ("grpc.server.max_pending_requests_hard_limit", _WAITING),
     # A client whose machine is gone does not hold its call for ever.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

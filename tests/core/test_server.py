@@ -1,5 +1,6 @@
 """The core as a server: addresses, health, reflection."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from portico.gateway import CallContext
 from portico.remote import RemoteGateway
+from portico.v1.gateway_pb2 import ListModelsRequest
 from portico_core.server import SERVICE, Server
 from tests.support.core import (
     Upstream,
@@ -126,3 +128,12 @@ async def test_requests_of_twenty_megabytes_pass(channel: aio.Channel) -> None:
     request = ask()
     request.params.messages[0].content = "x" * 20_000_000
     assert (await RemoteGateway(channel).chat(request, CallContext(""))).served.backend == "a"
+
+
+async def test_no_call_is_lost_among_many_that_come_at_once() -> None:
+    """As when all clients reconnect: gRPC, left alone, cancels some of those that wait to be taken."""
+    async with direct(config({"a": Upstream()})) as gateway, served(gateway) as channel:
+        core = RemoteGateway(channel)
+        calls = [core.list_models(ListModelsRequest(), CallContext("")) for _ in range(3000)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert [each for each in ends if isinstance(each, BaseException)] == []
