@@ -1,6 +1,7 @@
 """What a stream of OpenAI's dialect brings, as messages of the contract. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
 from portico.errors import GatewayError, answer_too_large, upstream_failed
@@ -14,12 +15,20 @@ R_contra = TypeVar("R_contra", StreamResponse, StreamCompleteResponse, contravar
 # How much of what is no stream is searched for an error.
 _HEAD_BYTES: Final = 64 * 1024
 
+# Events of the first message, for which its caller waits most: at Azure what it says of the prompt, a role,
+# and a token. What else their read brought, a hundred tokens as it may be, waits until they have gone.
+_FIRST: Final = 3
+
 
 class Parser(Protocol[R_contra]):
     """A parser of ``portico.openai.chunks``."""
 
     def parse(self, data: bytes, into: R_contra, /) -> bool:
         """Append a chunk. False: it has another header than the message."""
+        ...
+
+    def parse_run(self, events: Sequence[bytes], at: int, into: R_contra, /) -> int:
+        """Append the chunks of the events from ``at`` on that repeat the last one; return how many."""
         ...
 
 
@@ -44,6 +53,8 @@ class ChunkStream(Generic[R]):
         #: The start of the body, as long as no event has come of it, and how much may still be kept.
         self._head: list[bytes] | None = []
         self._room = max_event_bytes
+        #: No event has come.
+        self._at_start = True
         #: ``[DONE]`` has come: nothing that follows counts.
         self.done = False
 
@@ -55,6 +66,9 @@ class ChunkStream(Generic[R]):
             raise answer_too_large("event", str(error)) from error
         if self._head is not None:
             self._keep(data, events)
+        if self._at_start and events:
+            self._at_start = False
+            return chain.from_iterable(map(self._messages, (events[:_FIRST], events[_FIRST:])))
         return self._messages(events)
 
     def close(self) -> Iterator[R]:
@@ -78,8 +92,13 @@ class ChunkStream(Generic[R]):
             self._room -= len(data)
 
     def _messages(self, events: list[bytes]) -> Iterator[R]:
-        message = self._message()
-        for event in events:
+        message, at, end = self._message(), 0, len(events)
+        while at < end and not self.done:
+            at += self._chunks.parse_run(events, at, message)
+            if at == end:
+                break
+            event = events[at]
+            at += 1
             if event.startswith(b"[DONE]"):
                 self.done = True
                 break

@@ -18,7 +18,7 @@ async def follow(
     attempt: Attempt, method: StreamMethod[S], operation: Streaming[S]
 ) -> AsyncGenerator[S, None]:
     """Yield one candidate's stream from its first content on; raise unless it comes to a whole end."""
-    call, progress = attempt.call, Progress(operation.has_content, operation.text_of)
+    call, progress = attempt.call, Progress(operation.has_content, operation.text_of, operation.runs())
     identity = Identity(operation.id_prefix)
     held: list[S] = []
     try:

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from portico.adapter import Adapter, Embeds, Upstream
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError
+from portico.runs import RunReader
 from portico.v1.chat_pb2 import ChatCompletion
 from portico.v1.chunk_pb2 import ChatChunk, ChunkHeader
 from portico.v1.completions_pb2 import TextCompletion
@@ -56,6 +57,8 @@ class Streaming(Generic[S]):
     has_content: Callable[[Any], bool]
     #: A choice's field for its text.
     text_of: Callable[[Any], str]
+    #: Makes what finds the runs of text in the messages of one stream: ``RunReader.texts``.
+    runs: Callable[[], Callable[[S], tuple[Sequence[bytes], bool]]]
     #: The message that tells a stream's usage.
     telling: Callable[[Usage], S]
     #: The message that tells what became of attempts.
@@ -101,6 +104,7 @@ STREAM: Final = Streaming[StreamResponse](
     method=lambda adapter, _: adapter.stream,
     has_content=has_content,
     text_of=attrgetter("delta.content"),
+    runs=lambda: RunReader().texts,
     telling=lambda usage: StreamResponse(chunks=[ChatChunk(usage=usage)]),
     events=lambda events: StreamResponse(events=events),
     id_prefix="chatcmpl-",
@@ -123,6 +127,8 @@ def stream_complete(endpoints: TextEndpoints) -> Streaming[StreamCompleteRespons
         method=endpoints.stream,
         has_content=has_text,
         text_of=attrgetter("text"),
+        # Too rare to look for them.
+        runs=lambda: lambda _: ((), True),
         telling=lambda usage: StreamCompleteResponse(chunks=[TextCompletion(usage=usage)]),
         events=lambda events: StreamCompleteResponse(events=events),
         id_prefix="cmpl-",

@@ -1,7 +1,7 @@
 """How far a stream has come: whether it is committed, and whether it is whole. Pure."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ from portico_core.usage import tells
 #: reasoning: after so many the backend is at work, and is as good as committed.
 _MOST_HELD = 1000
 
+_NO_RUN: Final = ((), True)
+
 # Characters of a finish_reason that are told to an operator: a backend may write anything there.
 _LONGEST_REASON = 64
 
@@ -25,14 +27,20 @@ class Progress:
     """What the messages of one stream amount to so far."""
 
     __slots__ = (
-        *("_begun", "_empty", "_finished", "_has_content", "_text_of"),
+        *("_begun", "_empty", "_finished", "_has_content", "_run_of", "_text_of"),
         *("committed", "contradiction", "late", "size", "usage"),
     )
 
-    def __init__(self, has_content: Callable[[Any], bool], text_of: Callable[[Any], str]) -> None:
-        """``has_content``: of a choice; ``text_of``: its field for text."""
+    def __init__(
+        self,
+        has_content: Callable[[Any], bool],
+        text_of: Callable[[Any], str],
+        run_of: Callable[[Any], tuple[Sequence[bytes], bool]],
+    ) -> None:
+        """``has_content``: of a choice; ``text_of``: its field for text; ``run_of``: ``RunReader.texts``."""
         self._has_content = has_content
         self._text_of = text_of
+        self._run_of = run_of
         #: Content has come: from here on no other backend may take over.
         self.committed = False
         #: The last usage that came.
@@ -61,9 +69,18 @@ class Progress:
         self.late = False
         if not self.committed:
             self._look_for_content(response)
+        run, more = _NO_RUN if 0 in self._finished else self._run_of(response)
+        if run:
+            self._begun.add(0)
+            if self.usage is None:
+                self.size += sum(map(len, run))
+        if more:
+            self._take_chunks(response.chunks[len(run) :])
+
+    def _take_chunks(self, chunks: Iterable[Any]) -> None:
         begun, finished = self._begun, self._finished
         text_of = self._text_of if self.usage is None else None
-        for chunk in response.chunks:
+        for chunk in chunks:
             if chunk.HasField("usage") and tells(chunk.usage):
                 self.usage, text_of = chunk.usage, None
             # A copy of the list: to go through protobuf's own costs half as much again.

@@ -43,10 +43,10 @@ def test_content_commits(delta: dict[str, Any], content: bool) -> None:
 
 
 def after(*chunks: ChatChunk) -> Progress:
-    progress = Progress(has_content, STREAM.text_of)
+    progress = Progress(has_content, STREAM.text_of, STREAM.runs())
     for each in chunks:
         progress.take(StreamResponse(chunks=[each]))
-    together = Progress(has_content, STREAM.text_of)
+    together = Progress(has_content, STREAM.text_of, STREAM.runs())
     together.take(StreamResponse(chunks=chunks))
     assert (progress.committed, progress.whole) == (together.committed, together.whole)
     return progress
@@ -91,7 +91,7 @@ def test_a_choice_finishes_in_one_way(
     """What comes after that is kept but for another finish_reason, also within one message."""
     first = chunk(content="a", finish_reason="stop")
     for cut in (([first], [later]), ([first, later],)):
-        progress = Progress(has_content, STREAM.text_of)
+        progress = Progress(has_content, STREAM.text_of, STREAM.runs())
         told = [StreamResponse(chunks=chunks) for chunks in cut]
         for each in told:
             progress.take(each)
@@ -114,7 +114,7 @@ def test_the_last_usage_counts() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     """A backend that sends empty chunks without end is at work; its stream is let go."""
-    progress = Progress(has_content, STREAM.text_of)
+    progress = Progress(has_content, STREAM.text_of, STREAM.runs())
     for count in range(1, 1002):
         progress.take(StreamResponse(chunks=[chunk(content="")]))
         assert progress.committed is (count > 1000)

@@ -1,6 +1,6 @@
 """Reads the chunks of one stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from portico.openai._json import members
 from portico.openai._repeats import Repeats
 from portico.openai._shapes import Shapes
 from portico.openai._values import Int64
+from portico.runs import run
 from portico.v1.chunk_pb2 import ChatChunk
 from portico.v1.gateway_pb2 import StreamResponse
 
@@ -72,10 +73,6 @@ class ChunkParser:
         """
         if not isinstance(data, bytes):
             data = bytes(data)
-        repeated = self._repeats.chunk(data)
-        if repeated is not None:
-            into.chunks.append(repeated)
-            return True
         self._repeats.forget()
         try:
             chunk = _PLAIN.decode(data)
@@ -93,10 +90,20 @@ class ChunkParser:
             return False
         _append(chunk, into)
         choice = chunk.choices[0]
-        # With a role, a reason or padding it is not the usual one.
-        if choice.delta.role is None and choice.finish_reason is None and chunk.obfuscation is None:
-            self._repeats.note(data, into.chunks[-1])
+        text = choice.delta.content
+        if text is not None and choice == _Choice(_Delta(text), 0) and chunk.obfuscation is None:
+            self._repeats.note(data)
         return True
+
+    def parse_run(self, events: Sequence[bytes], at: int, into: StreamResponse) -> int:
+        """Append the chunks of the events from ``at`` on that repeat the last one but for their text.
+
+        Returns how many there are; often none.
+        """
+        texts = self._repeats.texts(events, at)
+        if texts:
+            into.MergeFromString(run(texts))
+        return len(texts)
 
     def _parse_any(self, data: bytes, into: StreamResponse) -> bool:
         chunk = ChatChunk()

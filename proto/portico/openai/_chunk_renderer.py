@@ -1,5 +1,6 @@
 """Writes the chunks of one stream as server-sent events."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.json import encode
@@ -8,6 +9,7 @@ from portico.openai._events import EventWriter
 from portico.openai._lists import Lists
 from portico.openai._shapes import Shapes, Usual
 from portico.openai._usual import LOGPROBS, SOURCES, write_top
+from portico.runs import RunReader
 from portico.v1.chunk_pb2 import ChatChunk, ChunkChoice
 from portico.v1.gateway_pb2 import StreamResponse
 
@@ -39,6 +41,7 @@ class ChunkRenderer:
         #: What each choice that has begun said of its role, by index.
         self._roles: dict[int, str] = {}
         self._plain: dict[int, _Plain] = {}
+        self._runs = RunReader()
         self._lists = Lists()
 
     def render(self, response: StreamResponse) -> bytes:
@@ -46,11 +49,18 @@ class ChunkRenderer:
         if response.HasField("header"):
             self._writer.begin(response.header)
             self._plain = {index: self._plain_of(index) for index in self._roles}
-        return b"".join([self._chunk(chunk) for chunk in response.chunks])
+        elif 0 in self._plain:
+            texts, more = self._runs.texts(response)
+            run = self._plain[0].run(texts)
+            return run + self._events(response.chunks[len(texts) :]) if more else run
+        return self._events(response.chunks)
 
     def finish(self) -> bytes:
         """Return the end of a whole answer: the usage, when asked for, and ``[DONE]``."""
         return self._writer.finish()
+
+    def _events(self, chunks: Iterable[ChatChunk]) -> bytes:
+        return b"".join([self._chunk(chunk) for chunk in chunks])
 
     def _chunk(self, chunk: ChatChunk) -> bytes:
         choices = chunk.choices
@@ -85,15 +95,23 @@ class ChunkRenderer:
 class _Plain:
     """Writes the chunks of one choice that are a piece of text and no more.
 
-    It compares a chunk with one that has nothing but the same text. That is the fastest way to know
+    ``event`` compares a chunk with one that has nothing but the same text. That is the fastest way to know
     that there is no other field, and stays right when the contract gets new ones.
     """
 
     def __init__(self, start: bytes, index: int, end: bytes) -> None:
         self._start = start + b'"choices":[{"index":%d,"delta":{"content":' % index
         self._end = end
+        self._between = _AFTER_TEXT + end + self._start
         self._index = index
         self._room = -1
+
+    def run(self, texts: Sequence[bytes]) -> bytes:
+        """Return the events of chunks that have nothing but these texts."""
+        if not texts:
+            return b""
+        strings = self._between.join([encode(text.decode()) for text in texts])
+        return self._start + strings + _AFTER_TEXT + self._end
 
     def event(self, chunk: ChatChunk, text: str) -> bytes:
         """Return the event of a chunk that has nothing but ``text`` and padding; empty for any other."""

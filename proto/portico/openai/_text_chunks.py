@@ -1,6 +1,6 @@
 """Reads and writes the chunks of one streamed text completion. Each has the shape of a whole answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from portico.openai._chunk_header import HeaderWatch, split_header
@@ -42,6 +42,10 @@ class TextChunkParser:
         self._settle(chunk)
         into.chunks.append(chunk)
         return True
+
+    def parse_run(self, _events: Sequence[bytes], _at: int, _into: StreamCompleteResponse) -> int:
+        """Append nothing: text completions are too rare to look for runs in them."""
+        return 0
 
 
 class TextChunkRenderer:

@@ -96,7 +96,7 @@ def streamed(
         head = {name: told[name] for name in (*HEADER, "native_service_tier") if name in told}
         usage = told.pop("usage", None)
         if usage is not None:
-            own = {name: each for name, each in told.items() if name not in HEADER}
+            own = {name: each for name, each in told.items() if name not in (*HEADER, "native_service_tier")}
             owed = {"usage": usage} | ({} if "choices" in told else own)
             if "choices" not in told:
                 continue

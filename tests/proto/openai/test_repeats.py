@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.openai.chunks import ChunkParser
+from portico.v1.chunk_pb2 import ChatChunk
 from portico.v1.gateway_pb2 import StreamResponse
 
 TEXTS = st.one_of(st.text(max_size=8), st.sampled_from(['"content":', '\\"', '"}', "\\", "", "é\u2028"]))
@@ -53,11 +54,26 @@ def alone(event: bytes) -> StreamResponse | None:
     return response
 
 
+def chunk_alone(event: bytes) -> ChatChunk:
+    response = alone(event)
+    assert response is not None
+    return response.chunks[0]
+
+
 @given(st.lists(events(), max_size=12))
 def test_a_parser_reads_each_event_as_another_that_reads_it_alone(found: list[bytes]) -> None:
     """Chunk by chunk, with the header that holds for it."""
     parser, header = ChunkParser(), ""
-    for event in found:
+    at = 0
+    while at < len(found):
+        run = StreamResponse()
+        taken = parser.parse_run(found, at, run)
+        assert not run.HasField("header")
+        assert list(run.chunks) == [chunk_alone(event) for event in found[at : at + taken]]
+        at += taken
+        if at == len(found):
+            break
+        event, at = found[at], at + 1
         expected, response = alone(event), StreamResponse()
         if expected is None:
             with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
@@ -69,11 +85,32 @@ def test_a_parser_reads_each_event_as_another_that_reads_it_alone(found: list[by
         assert header == expected.header.id
 
 
-def test_a_long_stream_of_repeats_keeps_its_texts() -> None:
-    """Beyond what one message is used for."""
-    parser, response = ChunkParser(), StreamResponse()
-    texts = [f"{number} " * 200 for number in range(500)]
-    for text in texts:
-        event = {"id": "x", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
-        assert parser.parse(json.dumps(event).encode(), response)
+def event(text: str) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    return json.dumps({"id": "x", "choices": [choice]}).encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 254, 255, 256, 70_000])
+def test_texts_of_any_length_come_as_they_are(size: int) -> None:
+    """Long ones end a run; what follows begins the next."""
+    texts = ["a", "b", "\u00e9" * (size // 2) + "x" * (size % 2), "c", "d"]
+    events = [event(text) for text in texts]
+    parser, response, at, runs = ChunkParser(), StreamResponse(), 0, 0
+    while at < len(events):
+        taken = parser.parse_run(events, at, response)
+        runs += taken
+        if not taken:
+            assert parser.parse(events[at], response)
+        at += taken or 1
     assert [chunk.choices[0].delta.content for chunk in response.chunks] == texts
+    assert runs == (4 if size < 256 else 3)
+
+
+def test_two_events_that_are_no_json_together_are_none_apart() -> None:
+    """A text that ends in the next event is refused, as it is anywhere."""
+    parser, response = ChunkParser(), StreamResponse()
+    assert parser.parse(event("a"), response)
+    broken = event("@").replace(b'"@"', b'"b", "c"')
+    assert parser.parse_run([broken, event("d")], 0, response) == 0
+    with pytest.raises(ValueError, match="JSON"):
+        parser.parse(broken, response)
