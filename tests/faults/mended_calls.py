@@ -76,12 +76,15 @@ def _backend(name: str, fault: str, port: int) -> str:
 
 @contextlib.contextmanager
 def stand(
-    folder: Path, backends: Mapping[str, str] | None = None, models: Sequence[str] = ()
+    folder: Path,
+    backends: Mapping[str, str] | None = None,
+    models: Sequence[str] = (),
+    layout: str = "halves",
 ) -> Iterator[Stand]:
     """Run a gateway over these calls, and over further backends (name and fault) and models (lines)."""
     with (
         upstream() as (_, ports),
-        started(folder, config(all_calls(), ports[""], backends or {}, models)) as halves,
+        started(folder, config(all_calls(), ports[""], backends or {}, models), layout) as halves,
     ):
         yield Stand(ports[""], *halves)
 

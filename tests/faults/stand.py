@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 from urllib.request import urlopen
 
 from portico.client import Client
 from tests.faults.cases import Case, config
 from tests.faults.server import Call
+from tests.support.gateway import serve
 from tests.support.processes import Process, process
+
+#: Core and facade as two processes, and one worker that is both.
+LAYOUTS: Final = ("halves", "worker")
 
 # Seconds that anything may take to be over on a machine with other work.
 _PATIENCE = 10.0
@@ -30,10 +34,13 @@ class Half:
     #: Where it serves, and where it shows its metrics.
     address: str
     metrics: str
+    #: The port that tells of its tasks; 0: none does.
     _tasks: int
 
     def tasks(self) -> Counter[str]:
         """Return what its tasks run."""
+        if not self._tasks:
+            return Counter()
         with socket.create_connection(("127.0.0.1", self._tasks), timeout=10) as asked:
             return Counter(asked.makefile("r").read().splitlines())
 
@@ -121,9 +128,13 @@ def watched(*arguments: str) -> Iterator[Half]:
     with process(sys.executable, "-m", "tests.faults.watched", *arguments) as started:
         tasks = int(started.wait_for("tasks are told at").split()[-1])
         address = started.wait_for("is ready on").split()[-1]
-        shown = [line for line in started.lines if "metrics are at" in line]
-        metrics = shown[0].split("http://")[1].removesuffix("/metrics") if shown else address
-        yield Half(started, address, metrics, tasks)
+        yield Half(started, address, _metrics(started) or address, tasks)
+
+
+def _metrics(process: Process) -> str:
+    """Return the address of the admin port that a process has told of; empty where it has not."""
+    shown = [line for line in process.lines if "metrics are at" in line]
+    return shown[0].split("http://")[1].removesuffix("/metrics") if shown else ""
 
 
 @contextlib.contextmanager
@@ -135,10 +146,15 @@ def upstream() -> Iterator[tuple[Process, dict[str, int]]]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, config: str) -> Iterator[tuple[Half, Half]]:
-    """Run a core with this configuration, and a facade, while the block runs."""
+def started(folder: Path, config: str, layout: str = "halves") -> Iterator[tuple[Half, Half]]:
+    """Run a core with this configuration, and a facade, while the block runs; or what is both."""
     file = folder / "portico.yaml"
     file.write_text(config, encoding="utf-8")
+    if layout == "worker":
+        with serve(file) as whole:
+            metrics = _metrics(whole.process) or whole.http
+            yield Half(whole.process, whole.grpc, metrics, 0), Half(whole.process, whole.http, whole.http, 0)
+        return
     with (
         watched("core", "--config", str(file), "--listen", "127.0.0.1:0") as core,
         watched("facade", "--listen", "127.0.0.1:0", "--core", core.address) as facade,
@@ -147,7 +163,7 @@ def started(folder: Path, config: str) -> Iterator[tuple[Half, Half]]:
 
 
 @contextlib.contextmanager
-def stand(folder: Path, cases: Iterable[Case]) -> Iterator[Stand]:
+def stand(folder: Path, cases: Iterable[Case], layout: str = "halves") -> Iterator[Stand]:
     """Run a gateway over these cases."""
-    with upstream() as (_, ports), started(folder, config(cases, ports)) as (core, facade):
+    with upstream() as (_, ports), started(folder, config(cases, ports), layout) as (core, facade):
         yield Stand(ports[""], core, facade)

@@ -25,15 +25,15 @@ _TOLD = {
 
 
 @pytest.fixture(scope="module")
-def mending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """A gateway that has a model per call; it has no more tasks in the end than it had."""
+def mending(tmp_path_factory: pytest.TempPathFactory, layout: str) -> Iterator[Stand]:
+    """A gateway that has a model per call; its halves have no more tasks in the end than they had."""
     further = {
         f"{name}{each}": fault
         for name, (first, _) in _TOLD.items()
         for each, fault in (("", first), ("-2", "healthy"))
     }
     models = [model(name, (name, f"{name}-2"), policy) for name, (_, policy) in _TOLD.items()]
-    with stand(tmp_path_factory.mktemp("mended"), further, models) as running:
+    with stand(tmp_path_factory.mktemp("mended"), further, models, layout) as running:
         halves = (running.core, running.facade)
         asyncio.run(warm(running, "races-2/m"))
         tasks = [half.tasks() for half in halves]

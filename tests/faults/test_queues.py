@@ -21,7 +21,7 @@ _NAMES = [f"{door}-{form}" for door in DOORS for form in ("whole", "stream")]
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Stand]:
+def running(tmp_path: Path, layout: str) -> Iterator[Stand]:
     """A gateway with a model per way in, each of which takes one call at a time and lets one wait."""
     with upstream() as (_, ports):
         lines = [
@@ -29,7 +29,7 @@ def running(tmp_path: Path) -> Iterator[Stand]:
             "models: [m], limit: 1, queue: 1}"
             for name in _NAMES
         ]
-        with started(tmp_path, _CONFIG + "\n".join(lines)) as (core, facade):
+        with started(tmp_path, _CONFIG + "\n".join(lines), layout) as (core, facade):
             yield Stand(ports[""], core, facade)
 
 
