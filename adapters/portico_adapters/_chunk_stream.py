@@ -1,6 +1,6 @@
 """What a stream of OpenAI's dialect brings, as messages of the contract. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -58,8 +58,8 @@ class ChunkStream(Generic[R]):
         #: ``[DONE]`` has come: nothing that follows counts.
         self.done = False
 
-    def feed(self, data: bytes) -> Iterator[R]:
-        """Yield the messages of one read. Raise GatewayError where it holds an error or no chunk."""
+    def feed(self, data: bytes) -> Iterable[R]:
+        """Return the messages of one read. Raise GatewayError where it holds an error or no chunk."""
         try:
             events = self._events.feed(data)
         except ValueError as error:
@@ -68,8 +68,13 @@ class ChunkStream(Generic[R]):
             self._keep(data, events)
         if self._at_start and events:
             self._at_start = False
-            return chain.from_iterable(map(self._messages, (events[:_FIRST], events[_FIRST:])))
-        return self._messages(events)
+            return chain(self._messages(events[:_FIRST]), self._messages(events[_FIRST:]))
+        message = self._message()
+        taken = self._chunks.parse_run(events, 0, message)
+        if taken == len(events):
+            # Nearly always: no generator, which costs three calls.
+            return (message,) if taken else ()
+        return self._messages(events, taken, message)
 
     def close(self) -> Iterator[R]:
         """Yield what the end of the body leaves. Raise GatewayError where it never was a stream."""
@@ -91,11 +96,12 @@ class ChunkStream(Generic[R]):
             self._head.append(data[: self._room])
             self._room -= len(data)
 
-    def _messages(self, events: list[bytes]) -> Iterator[R]:
-        message, at, end = self._message(), 0, len(events)
-        while at < end and not self.done:
+    def _messages(self, events: list[bytes], at: int = 0, message: R | None = None) -> Iterator[R]:
+        """Yield the messages of the events from ``at`` on. ``message`` has those before."""
+        message = self._message() if message is None else message
+        while not self.done:
             at += self._chunks.parse_run(events, at, message)
-            if at == end:
+            if at == len(events):
                 break
             event = events[at]
             at += 1

@@ -5,8 +5,8 @@ failure moves the call to the next candidate; after it a failure is an error, ne
 never a fresh start.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing
 
 from portico.errors import upstream_failed
 from portico_core import mending, usage
@@ -16,6 +16,7 @@ from portico_core.call import Call
 from portico_core.follow import follow
 from portico_core.operations import Identity, Method, R, S, Streaming, Unary
 from portico_core.race import Race
+from portico_core.stages import Stage
 from portico_core.tries import Tries
 
 
@@ -63,19 +64,29 @@ async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
 
 
 async def stream(
-    call: Call, backends: Mapping[str, Backend], operation: Streaming[S]
+    call: Call,
+    admitted: AbstractContextManager[None],
+    through: Sequence[Stage],
+    backends: Mapping[str, Backend],
+    operation: Streaming[S],
 ) -> AsyncGenerator[S, None]:
-    """Yield the first candidate's stream that comes to its first content."""
-    tries = Tries(call, backends, operation.method, streamed=True)
-    if mending.is_wanted(call):
-        async with aclosing(mending.stream(call, tries, operation)) as mended:
-            async for response in mended:
-                yield response
-        return
-    while True:
-        attempt, method = await tries.next()
-        with attempt:
-            async with aclosing(follow(attempt, method, operation)) as responses:
-                async for response in responses:
+    """Pass a call through its stages; yield the first candidate's stream that comes to its first content.
+
+    ``admitted`` is entered for as long as that takes.
+    """
+    with admitted:
+        for stage in through:
+            await stage(call)
+        tries = Tries(call, backends, operation.method, streamed=True)
+        if mending.is_wanted(call):
+            async with aclosing(mending.stream(call, tries, operation)) as mended:
+                async for response in mended:
                     yield response
             return
+        while True:
+            attempt, method = await tries.next()
+            with attempt:
+                async with aclosing(follow(attempt, method, operation)) as responses:
+                    async for response in responses:
+                        yield response
+                return

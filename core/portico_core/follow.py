@@ -23,7 +23,17 @@ async def follow(
     held: list[S] = []
     try:
         async with aclosing(method(attempt.upstream())) as source:
-            while (response := await _next(source, attempt, progress)) is not None:
+            while True:
+                try:
+                    with attempt.watchdog:
+                        response = await anext(source)
+                except StopAsyncIteration:
+                    break
+                except GatewayError:
+                    # What happens to a connection after the last finish_reason takes nothing from the answer.
+                    if progress.whole:
+                        break
+                    raise
                 progress.take(response)
                 if progress.whole:
                     # Some finish a choice and say more of it all the same, which is not to be lost.
@@ -40,6 +50,8 @@ async def follow(
                     held[0].served.CopyFrom(attempt.served)
                     for each in _joined(held):
                         yield each
+        if not progress.whole:
+            raise upstream_failed("The backend's stream broke off before the answer was whole.")
         if progress.contradiction:
             attempt.tell("a choice was finished twice", finish_reasons=progress.contradiction)
         if progress.usage is None:
@@ -51,22 +63,6 @@ async def follow(
         if attempt.committed:
             # A stream that was cut cost what came of it, should nobody say better.
             call.usage = progress.usage or usage.estimated(call.params, progress.size)
-
-
-async def _next(source: AsyncGenerator[S, None], attempt: Attempt, progress: Progress) -> S | None:
-    """Wait for the next message of a stream. None: it is over, and whole."""
-    failure: GatewayError | None = None
-    try:
-        with attempt.watchdog:
-            return await anext(source)
-    except StopAsyncIteration:
-        pass
-    except GatewayError as error:
-        failure = error
-    # What happens to a connection after the last finish_reason takes nothing from the answer.
-    if progress.whole:
-        return None
-    raise failure or upstream_failed("The backend's stream broke off before the answer was whole.")
 
 
 def _joined(held: list[S]) -> list[S]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from typing import Final
 
 import portico
@@ -183,18 +183,11 @@ class RoutingGateway:
         finally:
             self._running -= 1
 
-    async def _stream(
+    def _stream(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Streaming[S]
     ) -> AsyncGenerator[S, None]:
-        self._admit(setup)
-        try:
-            with self._settled(call, setup):
-                await _pass(call, through)
-                async with contextlib.aclosing(dispatch.stream(call, setup.backends, operation)) as responses:
-                    async for response in responses:
-                        yield response
-        finally:
-            self._running -= 1
+        # One generator for the stages and the dispatch: each costs every token two resumptions.
+        return dispatch.stream(call, self._admitted(call, setup), through, setup.backends, operation)
 
     def _labels(self) -> ModelLabels:
         return ModelLabels(self._setup.config.routes, self._setup.catalog)
@@ -209,6 +202,15 @@ class RoutingGateway:
             self.metrics.shed()
             raise too_many_calls()
         self._running += 1
+
+    @contextlib.contextmanager
+    def _admitted(self, call: Call, setup: Setup) -> Iterator[None]:
+        self._admit(setup)
+        try:
+            with self._settled(call, setup):
+                yield
+        finally:
+            self._running -= 1
 
     def _settled(self, call: Call, setup: Setup) -> Settling:
         return Settling(call, setup, self.metrics)

@@ -28,7 +28,7 @@ class Progress:
 
     __slots__ = (
         *("_begun", "_empty", "_finished", "_has_content", "_run_of", "_text_of"),
-        *("committed", "contradiction", "late", "size", "usage"),
+        *("committed", "contradiction", "late", "size", "usage", "whole"),
     )
 
     def __init__(
@@ -51,14 +51,11 @@ class Progress:
         self.late = False
         #: A choice's finish_reason, and another one that came later; "" where none did.
         self.contradiction = ""
+        #: Every choice that began has its finish_reason.
+        self.whole = False
         self._begun: set[int] = set()
         self._finished: dict[int, str] = {}
         self._empty = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether every choice that began has its finish_reason."""
-        return bool(self._begun) and self._begun == self._finished.keys()
 
     def take(self, response: StreamResponse | StreamCompleteResponse) -> None:
         """Account for the next message, and take out of it what finishes a choice in another way than before.
@@ -72,6 +69,7 @@ class Progress:
         run, more = _NO_RUN if 0 in self._finished else self._run_of(response)
         if run:
             self._begun.add(0)
+            self.whole = False
             if self.usage is None:
                 self.size += sum(map(len, run))
         if more:
@@ -95,6 +93,7 @@ class Progress:
                     # What stands beside a text is not looked for: that would double the cost of a chunk.
                     text = text_of(choice)
                     self.size += text_size.of_text(text) if text else text_size.of(choice)
+        self.whole = bool(begun) and begun == finished.keys()
 
     def _take_late(self, choice: Any) -> None:
         reason, first = choice.finish_reason, self._finished[choice.index]

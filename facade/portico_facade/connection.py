@@ -192,7 +192,8 @@ class ClientStream(IOStream):
         If not, ``await write(b"")`` waits for it.
         """
         sent = 0
-        if not self.writing() and not self.closed():
+        # What `writing` and `closed` tell, without their calls: this runs for each token.
+        if not (self._write_futures or self._closed):
             try:
                 sent = self.socket.send(data)
             except OSError:
