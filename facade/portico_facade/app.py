@@ -5,21 +5,18 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerConnectionDelegate
-
 from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, invalid_request
 from portico.gateway import Gateway
 from portico_facade.chat import ChatCompletions
 from portico_facade.completions import Completions
 from portico_facade.config import Settings
+from portico_facade.conversation import Conversation
 from portico_facade.embeddings import Embeddings
 from portico_facade.handler import Handler
 from portico_facade.health import Health, Livez, Readyz
 from portico_facade.models import Model, Models
 from portico_facade.scrape import Scrape
 from portico_facade.state import Facade
-from portico_facade.upload import Upload
 
 _HANDLERS: Final = (ChatCompletions, Completions, Embeddings, Models, Health, Livez, Readyz, Scrape)
 _ROUTES: Final[Mapping[str, type[Handler]]] = {
@@ -50,22 +47,15 @@ class UnknownPath(Handler):
         await super().run()
 
 
-class FacadeApplication(HTTPServerConnectionDelegate):
+class FacadeApplication:
     """Makes a handler for each request, once its body is whole or refused."""
 
     def __init__(self, facade: Facade) -> None:
         self.facade = facade
-        # The loop keeps no task alive by itself.
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def start_request(self, _server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Return what receives a request."""
-        if not isinstance(request_conn, HTTP1Connection):
-            raise TypeError("requests come over HTTP/1")
-        return Upload(self.facade, request_conn, self._handle)
-
-    def _handle(self, upload: Upload) -> None:
-        path = upload.request.path
+    def handle(self, conversation: Conversation) -> None:
+        """Have the request under way answered."""
+        path = conversation.upload.request.path
         found, args = _ROUTES.get(path), tuple[str, ...]()
         if found is None and len(path) > len(_OF_A_MODEL) and path.startswith(_OF_A_MODEL):
             found = Model
@@ -73,10 +63,12 @@ class FacadeApplication(HTTPServerConnectionDelegate):
                 # Some send it as it is (curl), and headers are read as Latin-1.
                 args = (unquote_to_bytes(path.removeprefix(_OF_A_MODEL).encode("latin-1")).decode(),)
             except UnicodeDecodeError:
-                upload.refused = invalid_request("The request's path is not UTF-8, percent-encoded.")
-        task = asyncio.get_running_loop().create_task((found or UnknownPath)(self.facade, upload, args).run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+                conversation.upload.refused = invalid_request(
+                    "The request's path is not UTF-8, percent-encoded."
+                )
+        handler = (found or UnknownPath)(conversation, args)
+        # Who keeps the task alive: facade, conversation, handler.
+        handler.task = asyncio.get_running_loop().create_task(handler.run())
 
 
 def make_app(gateway: Gateway, settings: Settings) -> FacadeApplication:

@@ -1,15 +1,14 @@
 """The base of all handlers. Each has four beats: read and bound, parse, call the gateway, map the error.
 
 The first is over when a handler runs (``upload``), the last is done around it (``run``); what is left of
-a handler is to parse, to call, and to render. Tornado reads requests and owns the connections; what it
-would do beside that for web sites (templates, cookies, forms) is left out, at a third of the cost.
+a handler is to parse, to call, and to render.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final
 
 from tornado.iostream import StreamClosedError
 
@@ -17,11 +16,9 @@ from portico.errors import INVALID_REQUEST, ErrorClass, GatewayError, internal, 
 from portico.gateway import CallContext
 from portico.openai.errors import render_error
 from portico_facade import access, cors, headers
-from portico_facade.connection import ClientStream
+from portico_facade.conversation import Conversation
 from portico_facade.head import render_head
 from portico_facade.metrics import CLIENT_GONE, OTHER
-from portico_facade.state import Facade
-from portico_facade.upload import Upload
 
 log: Final = logging.getLogger("portico.facade")
 
@@ -51,7 +48,8 @@ class Handler:
     #: What travels beside the request, once it is on its way.
     call: CallContext | None = None
     task: asyncio.Task[None] | None = None
-    client_gone = False
+    #: Whether the task has begun, and not ended.
+    running = False
     interrupted = False
     status = 200
     #: Whether the head of the answer has been sent, and whether all of it has been handed on.
@@ -60,24 +58,24 @@ class Handler:
     #: The end of the connection is the end of the answer.
     ends_connection = False
 
-    def __init__(self, facade: Facade, upload: Upload, args: tuple[str, ...]) -> None:
+    def __init__(self, conversation: Conversation, args: tuple[str, ...]) -> None:
         """``args``: what the path names."""
-        self.facade = facade
-        self.upload = upload
-        self.request = upload.request
-        self.client = cast("ClientStream", self.request.connection.stream)
-        self.request_id = headers.request_id(self.request.headers)
+        self.facade = conversation.facade
+        self.upload = conversation.upload
+        self.request = request = conversation.upload.request
+        self.client = conversation.stream
+        self.request_id = headers.request_id(request.headers)
         self._args = args
         #: Of the answer, beside those that every answer has.
         self.headers: dict[str, str] = {}
-        upload.interrupt = self.interrupt
-        self.request.connection.set_close_callback(self.on_connection_close)
+        self._conversation = conversation
+        conversation.answering = self
 
     async def run(self) -> None:
         """Answer. Stops when the client leaves or the facade does."""
-        self.task = asyncio.current_task()
+        self.running = True
         try:
-            # A client that left along with its request is not told of by `on_connection_close`.
+            # Of a client that left along with its request nobody is told any more.
             if self.client.closed() or self.interrupted:
                 raise asyncio.CancelledError
             if self.upload.refused is None:
@@ -85,7 +83,7 @@ class Handler:
             else:
                 self._fail(self.upload.refused)
         except (asyncio.CancelledError, StreamClosedError) as error:
-            if not (self.client_gone or self.client.closed()):
+            if not self.client.closed():
                 self._fail(shutting_down() if self.interrupted else error)
             elif self.client.linger:
                 # The rest of the request was no HTTP: the connection has answered, and told of it.
@@ -95,6 +93,8 @@ class Handler:
         except Exception as error:
             self._fail(error)
         finally:
+            self.running = False
+            # Which would keep this from being freed at once.
             self.task = None
 
     async def options(self, *_: str) -> None:
@@ -124,17 +124,14 @@ class Handler:
         """Return milliseconds since the request's headers were read."""
         return (time.monotonic() - self.upload.started) * 1000
 
-    def on_connection_close(self) -> None:
+    def client_left(self) -> None:
         """Stop the work for a client that left."""
-        self.client_gone = True
-        if self.task is not None:
-            self.task.cancel()
+        self._stop()
 
     def interrupt(self) -> None:
         """End the request with an error: the facade stops."""
         self.interrupted = True
-        if self.task is not None:
-            self.task.cancel()
+        self._stop()
 
     def opening(self, framing: tuple[str, str] | None) -> bytes:
         """Return the head of the answer, with the header that says how its body ends."""
@@ -218,15 +215,14 @@ class Handler:
 
     def _let_go(self) -> None:
         """Have the connection read on, or close, and the facade forget the request."""
-        connection = self.request.connection
-        # Tornado closes by itself after a request that was not read to its end.
-        if self._keeps_alive() or not self.upload.whole:
-            connection.finish()
-        else:
-            connection.close()
-        self.facade.leave(self.upload)
-        # Else each would keep the other from being freed at once; an error remembers the frames it passed.
-        self.upload.interrupt = self.error = None
+        self._conversation.answered(keep=self._keeps_alive())
+        # An error remembers the frames that it passed, and would keep this from being freed at once.
+        self.error = None
+
+    def _stop(self) -> None:
+        # A task that is cancelled before it has begun would do nothing at all.
+        if self.running and self.task is not None:
+            self.task.cancel()
 
     def _method(self) -> Callable[..., Awaitable[None]]:
         name = self.request.method

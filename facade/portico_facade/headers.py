@@ -66,19 +66,13 @@ def forwarded(request: Request) -> list[Header]:
     kept = [(name, value) for name, value in request.pairs if name not in dropped]
     if sum(len(name) + len(value) for name, value in kept) > MAX_HEADER_BYTES:
         raise headers_too_large()
-    return [Header(name=name, value=value.encode("latin-1")) for name, value in kept]
+    return [Header(name=name, value=value) for name, value in kept]
 
 
 def headers_too_large() -> GatewayError:
     """431."""
     message = f"The request's headers are larger than this gateway takes ({MAX_HEADER_BYTES:,} bytes)."
     return GatewayError(ErrorClass.CALLER, 431, message, INVALID_REQUEST, "headers_too_large")
-
-
-def headers_too_slow() -> GatewayError:
-    """408."""
-    message = "The request's headers did not arrive in time."
-    return GatewayError(ErrorClass.CALLER, 408, message, INVALID_REQUEST, "request_timeout")
 
 
 def request_id(headers: Mapping[str, str]) -> str:

@@ -1,15 +1,28 @@
-"""The head of a request, taken apart once. Pure."""
+"""The head of a request, taken apart once. Pure.
+
+The request line is read here: llhttp knows only some methods, and forms of targets that this server refuses
+as not found. What follows it is llhttp's (httptools), which decides what a field is and how the body ends,
+and takes nothing that two parsers could read in two ways: bare line feeds, folded lines, spaces around
+names, several lengths, a length beside an encoding. None of its leniencies is switched on.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from msgspec import Struct
+
+from portico.errors import GatewayError, invalid_request
 
 #: What HTTP knows (RFC 9110 and 5789), whether or not anything here takes it.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+
+#: Method, target and minor version (RFC 9112, 3); a target may hold what is no ASCII, as curl sends it.
+_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([0-9])\r\n")
+
+#: Stands for every request line: bodies are framed alike under all methods.
+_ANY_LINE: Final = b"POST / HTTP/1.1\r\n"
 
 #: Scheme and authority of a target, which may have no path.
 _ABSOLUTE: Final = re.compile(r"https?://[^/]+", re.IGNORECASE)
@@ -17,44 +30,97 @@ _ABSOLUTE: Final = re.compile(r"https?://[^/]+", re.IGNORECASE)
 _HOST: Final = re.compile(r"[^\s,/?#@]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client asked for, and the connection that it asked on."""
+class Request(Struct, frozen=True):
+    """What a client asked for."""
 
     method: str
     #: Percent-encoded as it came, without the query.
     path: str
-    #: ``HTTP/1.1`` or ``HTTP/1.0``.
+    #: ``HTTP/1.1`` or ``HTTP/1.0``; later ones of the first are answered as 1.1 (RFC 9110, 6.2).
     version: str
     #: Names in lower case; several values of a name in one, parted by commas.
     headers: Mapping[str, str]
     #: Each value by itself.
-    pairs: Iterable[tuple[str, str]]
-    connection: HTTP1Connection
+    pairs: Sequence[tuple[str, bytes]]
+    #: Bytes of its body; None: it comes in chunks.
+    length: int | None
 
     @property
     def keeps_alive(self) -> bool:
         """Whether the client lets its connection serve another request (RFC 9112, 6.1 and 9.3)."""
         wish = self.headers.get("connection", "").lower()
         if self.version == "HTTP/1.0":
-            return wish == "keep-alive" and "transfer-encoding" not in self.headers
+            return wish == "keep-alive" and self.length is not None
         # One of several options, perhaps. To close is always allowed.
         return "close" not in wish
 
+    @property
+    def awaits_leave(self) -> bool:
+        """Whether the client wants to be told to send its body; HTTP/1.0 knows no such interim answer."""
+        return self.version == "HTTP/1.1" and self.headers.get("expect", "").lower() == "100-continue"
 
-def request_of(start: RequestStartLine, headers: HTTPHeaders, connection: HTTP1Connection) -> Request:
-    """Return the request that Tornado has read. Raises HTTPInputError for a host that is missing or none."""
-    pairs = [(name.lower(), value) for name, value in headers.get_all()]
-    by_name: dict[str, str] = {}
-    for name, value in pairs:
-        by_name[name] = f"{by_name[name]},{value}" if name in by_name else value
-    host = by_name.get("host", "" if start.version == "HTTP/1.0" else None)
+
+class _Fields:
+    """Collects what llhttp finds."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # llhttp leaves what stands behind a value.
+        self.pairs.append((name.decode("ascii").lower(), value.rstrip(b" \t")))
+
+
+def read_request(head: bytes) -> Request:
+    """Return the request whose head this is, from its first byte to the empty line. Raises GatewayError."""
+    line = _LINE.match(head)
+    if line is None:
+        raise malformed()
+    fields = _Fields()
+    try:
+        HttpRequestParser(fields).feed_data(_ANY_LINE + head[line.end() :])
+    except HttpParserUpgrade:
+        # To another protocol, which nobody has to take up (RFC 9110, 7.8). It is told of at the head's end.
+        pass
+    except HttpParserError as error:
+        raise malformed() from error
+    pairs = fields.pairs
+    by_name = {name: value.decode("latin-1") for name, value in pairs}
+    if len(by_name) < len(pairs):
+        by_name = _joined(pairs)
+    method, target, minor = line.groups()
+    version = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
+    host = by_name.get("host", "" if version == "HTTP/1.0" else None)
     if host is None or not _HOST.fullmatch(host):
-        raise HTTPInputError("a request names one host")
-    path = start.path.partition("?")[0]
+        # A request names one host.
+        raise malformed()
+    path = target.decode("latin-1").partition("?")[0]
     if not path.startswith("/"):
         path = _path_of(path)
-    return Request(start.method, path, start.version, by_name, pairs, connection)
+    return Request(method.decode("ascii"), path, version, by_name, pairs, _length_of(by_name))
+
+
+def malformed() -> GatewayError:
+    """400: what came is no request."""
+    return invalid_request("The request is not HTTP/1.1 as RFC 9112 defines it.", code="malformed")
+
+
+def _joined(pairs: Sequence[tuple[str, bytes]]) -> dict[str, str]:
+    by_name: dict[str, str] = {}
+    for name, value in pairs:
+        text = value.decode("latin-1")
+        by_name[name] = f"{by_name[name]},{text}" if name in by_name else text
+    return by_name
+
+
+def _length_of(headers: Mapping[str, str]) -> int | None:
+    encoding = headers.get("transfer-encoding")
+    if encoding is None:
+        # Which the parser has found to be a number, and one alone.
+        return int(headers.get("content-length", "0"))
+    if encoding.lower() != "chunked":
+        raise malformed()
+    return None
 
 
 def _path_of(target: str) -> str:

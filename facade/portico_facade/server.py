@@ -15,6 +15,7 @@ from portico.remote import RemoteGateway, options_for
 from portico_facade.app import FacadeApplication, make_app
 from portico_facade.config import Settings
 from portico_facade.connection import Server
+from portico_facade.conversation import Conversation
 from portico_facade.listen import listening
 
 _log: Final = logging.getLogger("portico.facade")
@@ -27,8 +28,6 @@ _LAST_WORDS: Final = 1.0
 #: Seconds for which an idle connection is kept. More than the 60 s of common load balancers, which would
 #: otherwise send requests into a closing connection.
 IDLE: Final = 75.0
-
-_HEAD_BYTES: Final = 64 * 1024
 
 #: Opens listening sockets, and tells their address.
 Opening: TypeAlias = contextlib.AbstractContextManager[tuple[list[socket.socket], str]]
@@ -75,15 +74,9 @@ async def serving(app: FacadeApplication, opening: Opening) -> AsyncIterator[tup
 
 
 def make_server(app: FacadeApplication, idle: float = IDLE) -> Server:
-    """Return a server of the application that does not listen yet."""
+    """Return a server of the application that does not listen yet. ``idle``: see ``IDLE``."""
     return Server(
-        app,
-        client_timeout=app.facade.settings.client_timeout,
-        idle=idle,
-        refused=app.facade.metrics.refused,
-        max_header_size=_HEAD_BYTES,
-        # `Upload` sets the limit; Tornado would answer without a body.
-        max_body_size=2**62,
+        lambda stream: Conversation(stream, app.facade, app.handle, idle), app.facade.settings.client_timeout
     )
 
 

@@ -95,7 +95,7 @@ def test_the_image_has_the_versions_that_were_tested(half: str) -> None:
 def test_no_half_carries_what_the_other_needs() -> None:
     core, facade = _pins("core.txt"), _pins("facade.txt")
     assert "tornado" not in core
-    assert not {"httpx", "httptools", "grpcio-reflection"} & set(facade)
+    assert not {"httpx", "aiohappyeyeballs", "grpcio-reflection"} & set(facade)
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from portico.testing.gateway import FakeGateway
+from portico.testing.gateway import Ended, FakeGateway
+from portico_facade.conversation import Conversation
 from tests.facade.clients import Client, Facade
 from tests.facade.conftest import Start
-from tests.facade.messages import ask
+from tests.facade.messages import ask, first
 
 CHAT = "/v1/chat/completions"
 
@@ -59,6 +60,74 @@ async def test_requests_sent_ahead_are_answered_in_order(portico: Facade) -> Non
             answer = await client.answer()
             assert answer.headers["x-request-id"] == str(number)
             assert answer.status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "behind", [b"\r\n", b"GET /livez HTTP/1.1\r\nHo", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+async def test_a_client_that_leaves_after_it_sent_ahead_is_noticed(
+    portico: Facade, gateway: FakeGateway, behind: bytes, stream: bool
+) -> None:
+    """At once: what waits behind its request hides nothing."""
+    gateway.on_chat, gateway.on_stream = [asyncio.Event()], [first("one"), asyncio.Event()]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=stream))
+        client.writer.write(behind)
+        await gateway.received()
+        # Which is read while that is answered.
+        client.writer.write(behind)
+        await portico.ask("GET", "/livez")
+    async with asyncio.timeout(1):
+        assert (await gateway.ended()).ended is Ended.CANCELLED
+        await portico.app.facade.idle()
+
+
+async def test_what_is_sent_ahead_is_bounded_and_answered_in_its_turn(
+    portico: Facade, gateway: FakeGateway
+) -> None:
+    """Two reads of 64 KiB are kept; the rest stays with the sockets until it is its turn."""
+    go_on = asyncio.Event()
+    gateway.on_chat = [go_on, *gateway.on_chat]
+    async with portico.connect() as client:
+        client.send("POST", CHAT, ask())
+        for _ in range(20):
+            client.send("POST", "/nowhere", b" " * 60_000)
+        await gateway.received()
+        [served] = portico.server._connections
+        async with asyncio.timeout(5):
+            while not served.stream._withheld:  # noqa: ASYNC110 - the loop's next turns
+                await asyncio.sleep(0)
+        assert isinstance(served, Conversation)
+        assert len(served._bytes) <= 128 * 1024
+        # Held back, it does not keep the loop busy either.
+        turns = await _turns(0.1)
+        assert turns < 50
+        go_on.set()
+        assert (await client.answer()).status == 200
+        for _ in range(20):
+            assert (await client.answer()).status == 404
+        client.send("GET", "/livez")
+        assert (await client.answer()).status == 200
+
+
+async def _turns(seconds: float) -> int:
+    """Count how often the loop goes round."""
+    loop = asyncio.get_running_loop()
+    selector = loop._selector  # type: ignore[attr-defined]
+    turns, select = 0, selector.select
+
+    def counted(timeout: float | None = None) -> object:
+        nonlocal turns
+        turns += 1
+        return select(timeout)
+
+    selector.select = counted
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        selector.select = select
+    return turns
 
 
 async def test_a_request_may_arrive_byte_by_byte(portico: Facade) -> None:
@@ -132,7 +201,7 @@ async def test_an_http_1_0_client_gets_a_whole_answer(portico: Facade) -> None:
     ],
 )
 async def test_what_is_no_http_is_400_with_an_error_body(portico: Facade, request_bytes: bytes) -> None:
-    """Tornado refuses it before a handler sees it; the connection ends, and nothing stays behind."""
+    """No handler sees it; the connection ends, and nothing stays behind."""
     async with portico.connect() as client:
         client.writer.write(request_bytes)
         answer = await client.answer()
