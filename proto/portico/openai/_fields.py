@@ -29,8 +29,8 @@ _FORMS: Final = {"content_parts": "content", "custom_voice": "voice"}
 _BARE: Final = {"image_url": "url"}
 
 
-# Messages that are no JSON objects: what JSON they take, and how they are read and written.
-_OWN: Final = {
+#: Messages that are no JSON objects: what JSON they take, and how they are read and written.
+OWN: Final = {
     _tool_choice.NAME: ("one of a string or object", _tool_choice.codec),
     _text_input.NAME: (_text_input.TAKES, _text_input.codec),
     _vectors.NAME: (_vectors.TAKES, _vectors.codec),
@@ -42,6 +42,7 @@ _OWN: Final = {
 class Nested(Protocol):
     """Reads and writes one kind of message."""
 
+    def read_list(self, raw: Raw) -> list[dict[str, Any]] | None: ...
     def read(self, found: Mapping[str, Raw], message: Any) -> None: ...
     def write(self, message: Any) -> object: ...
 
@@ -53,7 +54,8 @@ class Field:
     #: What JSON value it takes, in OpenAI's words.
     takes: str
     read: Read
-    write: Write
+    #: None: the value goes into JSON as it is.
+    write: Write | None
 
 
 def member_of(of: FieldDescriptor) -> str:
@@ -78,8 +80,8 @@ def field(of: FieldDescriptor, within: Descriptor, nested: Callable[[Descriptor]
         return _scalar(of)
     if inner.GetOptions().map_entry:
         return _map(of.name, inner.fields_by_name["value"].type)
-    if inner.full_name in _OWN:
-        takes, codec = _OWN[inner.full_name]
+    if inner.full_name in OWN:
+        takes, codec = OWN[inner.full_name]
         return Field(takes, *codec(of.name))
     return (_list if of.is_repeated else _object)(of.name, nested(inner))
 
@@ -162,11 +164,15 @@ def _object(name: str, nested: Nested) -> Field:
 
 def _list(name: str, nested: Nested) -> Field:
     def read(raw: Raw, message: Any) -> None:
-        found = _values.objects(raw)
-        into = getattr(message, name)
-        for index, each in enumerate(found or ()):
+        add = getattr(message, name).add
+        usual = nested.read_list(raw)
+        if usual is not None:
+            for members in usual:
+                add(**members)
+            return
+        for index, each in enumerate(_values.objects(raw) or ()):
             try:
-                nested.read(each, into.add())
+                nested.read(each, add())
             except MismatchError as mismatch:
                 raise mismatch.under(f"[{index}]") from None
 
@@ -219,10 +225,6 @@ def _text_or_strings(of: FieldDescriptor) -> Field:
     return Field(many.takes, one_of([Field("a string", read_one, write), many]), write)
 
 
-def _plain(value: Any, _: Any) -> object:
-    return value
-
-
 def _as_number(value: float) -> float:
     """Write whole numbers as integers: some servers refuse 1.0 where they want 1, none the reverse."""
     whole = value.is_integer() and abs(value) < 2**53 and (value or str(value) == "0.0")
@@ -235,10 +237,10 @@ _ENDINGS: Final[dict[str, tuple[str, Decode, Write]]] = {
     "_json": (_ANY, _values.json_text, lambda value, _: _values.carried(value)),
     "float32_le": ("a string", _vectors.float32, lambda value, _: _vectors.text_of(value)),
 }
-_SCALARS: Final[dict[int, tuple[str, Decode, Write]]] = {
-    FieldDescriptor.TYPE_STRING: ("a string", _values.string, _plain),
-    FieldDescriptor.TYPE_BOOL: ("a boolean", _values.boolean, _plain),
-    FieldDescriptor.TYPE_INT64: ("an integer", _values.integer, _plain),
+_SCALARS: Final[dict[int, tuple[str, Decode, Write | None]]] = {
+    FieldDescriptor.TYPE_STRING: ("a string", _values.string, None),
+    FieldDescriptor.TYPE_BOOL: ("a boolean", _values.boolean, None),
+    FieldDescriptor.TYPE_INT64: ("an integer", _values.integer, None),
     FieldDescriptor.TYPE_DOUBLE: ("a decimal", _values.number, lambda value, _: _as_number(value)),
     FieldDescriptor.TYPE_BYTES: ("an array of bytes", _values.octets, lambda value, _: list(value)),
 }

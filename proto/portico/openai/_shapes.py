@@ -7,11 +7,12 @@ member without a field goes to ``extra_json`` and comes back from there.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from msgspec import Raw
 from msgspec.json import encode
 
+from portico.openai._at_once import Arguments, AtOnce, at_once
 from portico.openai._fields import Field, Read, Write, field, member_of, one_of
 from portico.openai._json import members, spliced
 from portico.openai._values import MismatchError
@@ -56,13 +57,17 @@ class Shape:
     def __init__(self, *, lenient: bool, usual: Mapping[str, object]) -> None:
         self._lenient = lenient
         self._usual = usual
+        self._at_once: AtOnce | None = None
         #: By the name of the JSON member.
         self._readers: dict[str, Read] = {}
-        #: By the number of the field: the JSON member, and what makes its value.
-        self._writers: dict[int, tuple[str, Write]] = {}
+        #: By field: the JSON member whose value is the field's own.
+        self._plain: dict[FieldDescriptor, str] = {}
+        #: By field: the JSON member, and what makes its value.
+        self._writers: dict[FieldDescriptor, tuple[str, Write]] = {}
 
     def learn(self, of: Descriptor, shapes: Shapes) -> None:
         """Make the tables from the fields of a message."""
+        self._at_once = at_once(of)
         forms: dict[str, list[Field]] = {}
         for each in of.fields:
             if each.name == _EXTRA or each.name.endswith("_is_text"):
@@ -70,10 +75,23 @@ class Shape:
             member = member_of(each)
             made = field(each, of, shapes.__getitem__)
             forms.setdefault(member, []).append(made)
-            if member != "object" or member not in self._usual:
-                self._writers[each.number] = (member, shapes.otherwise.get(each.name, made.write))
+            write = shapes.otherwise.get(each.name, made.write)
+            if member == "object" and member in self._usual:
+                continue
+            if write is None:
+                self._plain[each] = member
+            else:
+                self._writers[each] = (member, write)
         for member, several in forms.items():
             self._readers[member] = several[0].read if len(several) == 1 else one_of(several)
+
+    def read_object(self, text: Raw | bytes) -> Arguments | None:
+        """Read an object at once, as what the message's constructor takes; None where that cannot be."""
+        return None if self._at_once is None else self._at_once.one(text)
+
+    def read_list(self, raw: Raw) -> list[Arguments] | None:
+        """Read a list of objects, as ``read_object`` does each."""
+        return None if self._at_once is None else self._at_once.many(raw)
 
     def read(self, found: Mapping[str, Raw], message: Any) -> None:
         """Read the members of a JSON object into ``message``.
@@ -105,17 +123,20 @@ class Shape:
 
     def parts(self, message: Any) -> tuple[dict[str, object], str]:
         """Return the members for the fields of ``message``, and its ``extra_json``."""
-        written = dict(self._usual)
+        written = {**self._usual}
         extra = ""
-        for each, value in message.ListFields():
-            writer = self._writers.get(each.number)
-            if writer is not None:
-                member, write = writer
+        plain = self._plain
+        for of, value in message.ListFields():
+            member = plain.get(of)
+            if member is not None:
+                written[member] = value
+            elif of in self._writers:
+                member, write = self._writers[of]
                 try:
                     written[member] = write(value, message)
                 except MismatchError as mismatch:
                     raise mismatch.under(f".{member}") from None
-            elif each.name == _EXTRA:
+            elif of.name == _EXTRA:
                 extra = value
         if extra:
             for member in self._usual.keys() & _members_of(extra).keys():

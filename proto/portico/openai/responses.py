@@ -58,7 +58,7 @@ _EMBEDDINGS_AS: Final = {
 
 def parse_completion(body: bytes) -> ChatCompletion:
     """Read the answer of POST /v1/chat/completions."""
-    return _parse(body, ChatCompletion(), _COMPLETION)
+    return _parse(body, ChatCompletion, _COMPLETION)
 
 
 def render_completion(completion: ChatCompletion) -> bytes:
@@ -75,7 +75,7 @@ def render_completion(completion: ChatCompletion) -> bytes:
 
 def parse_text(body: bytes) -> TextCompletion:
     """Read the answer of POST /v1/completions."""
-    return _parse(body, TextCompletion(), _TEXT)
+    return _parse(body, TextCompletion, _TEXT)
 
 
 def render_text(completion: TextCompletion) -> bytes:
@@ -89,7 +89,7 @@ def parse_embeddings(body: bytes, *, encoding_format: str) -> EmbeddingList:
     ``encoding_format``: what was asked for. A text is base64 of float32 where that was; else it is a
     vendor's own encoding (Perplexity's int8), which is carried as it is.
     """
-    embeddings = _parse(body, EmbeddingList(), _EMBEDDINGS)
+    embeddings = _parse(body, EmbeddingList, _EMBEDDINGS)
     if encoding_format != "base64":
         for each in embeddings.data:
             if each.WhichOneof("embedding") == "float32_le":
@@ -108,11 +108,15 @@ def render_embeddings(embeddings: EmbeddingList, *, encoding_format: str) -> byt
 
 def parse_usage(text: Raw | bytes) -> TokenUsage:
     """Read a ``usage`` that stands elsewhere than in an answer."""
-    return _parse(text, TokenUsage(), _USAGE)
+    return _parse(text, TokenUsage, _USAGE)
 
 
-def _parse(body: Raw | bytes, answer: M, shape: Shape) -> M:
+def _parse(body: Raw | bytes, of: type[M], shape: Shape) -> M:
     try:
+        usual = shape.read_object(body)
+        if usual is not None:
+            return of(**usual)
+        answer = of()
         shape.read(members(body), answer)
     except RecursionError:
         raise ValueError("JSON is nested too deep") from None
