@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from portico.errors import invalid_request
 from portico_core import unknown_members
+from portico_core.bare_contract import may_have_extra
 from portico_core.call import Call
 from portico_core.keys import Keys
 from portico_core.models import Models
@@ -71,7 +72,7 @@ def find_candidates(models: Models, standing: StandingOf) -> Stage:
 
 async def judge_unknown(call: Call) -> None:
     """Leave out or refuse members that OpenAI's API does not have, where the model's policy is so."""
-    if call.policy.unknown == ALLOW or not unknown_members.has_any(call.params):
+    if call.policy.unknown == ALLOW or not may_have_extra(call.params):
         return
     if call.policy.unknown == DROP:
         # A copy: the message is the caller's.

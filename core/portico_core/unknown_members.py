@@ -37,19 +37,6 @@ def _kind(field: FieldDescriptor) -> _Kind:
     return _Kind.MESSAGES if field.is_repeated else _Kind.MESSAGE
 
 
-def has_any(message: Message) -> bool:
-    """Tell whether there is any. Most requests have none, and long conversations many messages."""
-    for field, value in message.ListFields():
-        kind = _kind(field)
-        if (
-            kind is _Kind.EXTRA
-            or (kind is _Kind.MESSAGE and has_any(value))
-            or (kind is _Kind.MESSAGES and any(map(has_any, value)))
-        ):
-            return True
-    return False
-
-
 def holders(message: Message, path: str = "") -> Iterator[tuple[Message, str]]:
     """Yield the messages that have some, each with its place: ``messages[0].``, or nothing for itself."""
     for field, value in message.ListFields():
