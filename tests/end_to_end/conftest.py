@@ -1,6 +1,6 @@
 """Fixtures for tests that run the gateway as its users do: processes, sockets and official SDKs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,18 +30,20 @@ def default_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
         yield started
 
 
-@pytest.fixture(params=LAYOUTS)
-def gateways(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
-    """Run gateways with the configurations given as YAML text, until the test ends; in each layout.
+@pytest.fixture(scope="module", params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """The environment of each layout. Of workers there is one: what is learnt of backends is learnt once."""
+    return {"WORKERS": "0" if request.param == "halves" else "1"}
 
-    Of workers there is one: what is learnt of backends is then learnt once.
-    """
-    env = {"WORKERS": "0" if request.param == "halves" else "1"}
+
+@pytest.fixture
+def gateways(layout: Mapping[str, str], tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
+    """Run gateways with the configurations given as YAML text, until the test ends; in each layout."""
     with ExitStack() as stack:
 
         def run(config: str) -> Gateway:
             file = tmp_path / "portico.yaml"
             file.write_text(config, encoding="utf-8")
-            return stack.enter_context(serve(file, env=env))
+            return stack.enter_context(serve(file, env=layout))
 
         yield run

@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,12 @@ models:
 
 
 @pytest.fixture(scope="module")
-def gateway(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    running_engine: Engine, tmp_path_factory: pytest.TempPathFactory, layout: Mapping[str, str]
+) -> Iterator[Gateway]:
     file = tmp_path_factory.mktemp("config") / "portico.yaml"
     file.write_text(_config(running_engine.url), encoding="utf-8")
-    with serve(file) as started:
+    with serve(file, env=layout) as started:
         yield started
 
 

@@ -1,5 +1,6 @@
 """What a running gateway tells of itself: to people, to supervisors, and over gRPC."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ models: {gpt-4: [dead/m, dummy/echo-1]}
 """
 
 
-def test_health_has_uptime_models_and_the_latency_of_each_backend(tmp_path: Path) -> None:
+def test_health_has_uptime_models_and_the_latency_of_each_backend(
+    tmp_path: Path, layout: Mapping[str, str]
+) -> None:
     file = tmp_path / "portico.yaml"
     file.write_text(CONFIG, encoding="utf-8")
-    with serve(file) as gateway:
+    with serve(file, env=layout) as gateway:
         fresh = httpx.get(f"http://{gateway.http}/health", trust_env=False).json()
         assert (fresh["status"], fresh["gateway"]["latency_ms"]) == ("ok", None)
         gateway.sdk().chat.completions.create(model="gpt-4", messages=HELLO)

@@ -3,7 +3,7 @@
 import contextlib
 import http.client
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -44,14 +44,14 @@ class Scraped:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
+def gateway(tmp_path: Path, layout: Mapping[str, str]) -> Iterator[Gateway]:
     """A gateway with a backend that answers, one that is slow and one that is away."""
     with socket.socket() as taken:
         # Bound but not listening: every connection is refused, and nobody else gets the port.
         taken.bind(("127.0.0.1", 0))
         file = tmp_path / "portico.yaml"
         file.write_text(CONFIG.replace("{port}", str(taken.getsockname()[1])), encoding="utf-8")
-        with serve(file, cwd=tmp_path) as running:
+        with serve(file, env=layout, cwd=tmp_path) as running:
             yield running
 
 

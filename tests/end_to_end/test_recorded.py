@@ -4,7 +4,7 @@ The SDK reads each answer twice: from the replay server itself, and through faca
 Both must tell the same, however the bytes arrive at the gateway.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -79,8 +79,10 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def gateway(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One gateway with a backend per case and chunking."""
+def gateway(
+    servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory, layout: Mapping[str, str]
+) -> Iterator[Gateway]:
+    """One gateway with a backend per case and chunking, in each layout."""
     backends = (
         f"  {_backend(case, chunking)}: {{dialect: openai, url: '{url}/@{case.name}/v1', models: [m]}}"
         for chunking, url in servers.items()
@@ -89,7 +91,7 @@ def gateway(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     )
     file = tmp_path_factory.mktemp("config") / "portico.yaml"
     file.write_text("backends:\n" + "\n".join(backends), encoding="utf-8")
-    with serve(file, env={"LOG_LEVEL": "warning"}) as started:
+    with serve(file, env={"LOG_LEVEL": "warning", **layout}) as started:
         yield started
 
 

@@ -1,7 +1,7 @@
 """Text completions and embeddings with the official SDK: on the dummy backend and on a real engine."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -25,7 +25,9 @@ def _dead_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def gateway(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    running_engine: Engine, tmp_path_factory: pytest.TempPathFactory, layout: Mapping[str, str]
+) -> Iterator[Gateway]:
     """The engine behind an alias whose first candidate is dead."""
     file = tmp_path_factory.mktemp("config") / "portico.yaml"
     file.write_text(
@@ -38,7 +40,7 @@ models:
 """,
         encoding="utf-8",
     )
-    with serve(file) as started:
+    with serve(file, env=layout) as started:
         yield started
 
 
