@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from operator import attrgetter
 from typing import Any, Final
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from portico.errors import GatewayError, internal, invalid_request
 from portico.gateway import CallContext, Gateway
@@ -86,8 +86,15 @@ class LinkCall:
     async def serve(self, gateway: Gateway, request: bytes) -> None:
         """Have the gateway answer, and tell the caller how that ended."""
         error: GatewayError | None = None
+        last: bytes | None = None
         try:
-            await self._answer(gateway, request)
+            answers, streamed = self._asked(gateway, request)
+            # Not kept for as long as its answer takes.
+            del request
+            if streamed:
+                await self._stream(answers)
+            else:
+                last = await self._whole(answers)
         except GatewayError as raised:
             error = raised
         except asyncio.CancelledError:
@@ -99,38 +106,55 @@ class LinkCall:
             # Left alone, it would be seen by nobody, and the caller would wait for ever.
             _log.exception("call failed request_id=%s", self._context.request_id)
             error = internal(repr(raised))
-        self.end(error)
+        self.end(error, last)
 
-    def end(self, error: GatewayError | None) -> None:
-        """Tell the caller how the call ended."""
+    def end(self, error: GatewayError | None, last: bytes | None = None) -> None:
+        """Tell the caller how the call ended; ``last``: a last piece that goes with it."""
         status = b"" if error is None else to_status(error).SerializeToString()
         end = End(status=status, receipt=self._context.receipt)
-        self._outbox.put(self._lane, CoreFrame(call_id=self.call_id, end=end))
+        frame = CoreFrame(call_id=self.call_id, data=last, end=end)
+        self._outbox.put(self._lane, frame, len(last or b""))
 
-    async def _answer(self, gateway: Gateway, data: bytes) -> None:
+    def _asked(self, gateway: Gateway, data: bytes) -> tuple[Any, bool]:
+        """Return what the gateway answers with, and whether that is a stream. Raise GatewayError."""
         try:
             kind, find, streamed = _METHODS[self._method]
             request = kind.FromString(data)
         except (KeyError, DecodeError) as error:
             raise invalid_request("The request cannot be read.") from error
-        answers = find(gateway)(request, self._context)
-        if not streamed:
-            await self._send((await answers).SerializeToString())
-            return
+        return find(gateway)(request, self._context), streamed
+
+    async def _whole(self, answer: Awaitable[Message]) -> bytes:
+        """Send an answer but for its last piece, which is returned: the end shares its frame."""
+        *first, (last, _) = pieces((await answer).SerializeToString())
+        for piece, more in first:
+            await self._send(piece, more)
+        await self._turn()
+        return last
+
+    async def _stream(self, answers: AsyncGenerator[Message, None]) -> None:
         async with aclosing(answers):
             async for answer in answers:
-                await self._send(answer.SerializeToString())
+                serialised = answer.SerializeToString()
+                # Nor is this, while the next one is waited for.
+                del answer
+                for piece, more in pieces(serialised):
+                    await self._send(piece, more)
+                del serialised, piece
 
-    async def _send(self, answer: bytes) -> None:
-        """Send an answer, as soon as the caller may take it."""
-        for piece, more in pieces(answer):
-            while self._credit <= 0:
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
-            if self._outbox.full:
-                await self._outbox.room()
-            self._credit -= len(piece)
-            self._outbox.put(self._lane, CoreFrame(call_id=self.call_id, data=piece, more=more), len(piece))
+    async def _send(self, piece: bytes, more: bool) -> None:
+        """Send a piece, as soon as the caller may take it."""
+        await self._turn()
+        self._credit -= len(piece)
+        self._outbox.put(self._lane, CoreFrame(call_id=self.call_id, data=piece, more=more), len(piece))
+
+    async def _turn(self) -> None:
+        """Wait until the caller may take a piece, and the link has room for it."""
+        while self._credit <= 0:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._outbox.full:
+            await self._outbox.room()
 
 
 def _context(begin: Begin) -> CallContext:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from portico.gateway import CallContext
-from portico.link.v1.link_pb2 import CallerFrame
+from portico.link.v1.link_pb2 import CallerFrame, Method
 from portico.status import unpack
 from portico.testing.gateway import FakeGateway
-from portico.v1.gateway_pb2 import StreamResponse
-from tests.support.core import ask_stream, contents, finish, text
+from portico.v1.gateway_pb2 import ChatResponse, StreamResponse
+from tests.support.core import answer, ask, ask_stream, contents, finish, text
 from tests.support.link import begin, caller, linked, until
 
 
@@ -37,6 +37,21 @@ async def test_calls_spread_over_both_links() -> None:
         assert [link.in_flight for link in there.links._open] == [256, 256]
         await asyncio.gather(*(stream.aclose() for stream in (*many, *more)))
         await there.empty()
+
+
+async def test_a_whole_answer_and_its_end_are_one_frame() -> None:
+    """A frame costs both ends; only the last piece of a longer answer brings the end."""
+    gateway = FakeGateway()
+    async with linked(gateway) as there, caller(there.address) as link:
+        for call_id, size, pieces in ((1, 10, 1), (2, 40_000, 3)):
+            gateway.on_chat = [answer("x" * size)]
+            asked = ask().SerializeToString()
+            await link.send(begin(call_id, asked, method=Method.METHOD_CHAT))
+            frames = await link.frames(lambda frame: frame.HasField("end"))
+            frames = [frame for frame in frames if frame.call_id == call_id]
+            assert [frame.more for frame in frames] == [True] * (pieces - 1) + [False]
+            got = ChatResponse.FromString(b"".join(frame.data for frame in frames))
+            assert got == answer("x" * size)
 
 
 async def test_two_thousand_streams_come_whole_and_in_order() -> None:

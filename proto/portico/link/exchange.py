@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 from portico.errors import GatewayError, deadline_exceeded, internal, too_large
@@ -22,7 +21,7 @@ class Exchange:
         "_arrived",
         "_call_id",
         "_credit",
-        "_deadline",
+        "_due",
         "_end",
         "_failure",
         "_forget",
@@ -42,15 +41,17 @@ class Exchange:
         credit: int,
         deadline: float | None,
     ) -> None:
-        """``credit``: bytes that the core may send ahead. ``forget`` is called when the call is closed."""
+        """``credit``: bytes that the core may send ahead. ``forget`` is called when the call is closed.
+
+        ``deadline``: of the monotonic clock, when the call fails unless it has ended.
+        """
         self.lane: Lane[CallerFrame] = Lane()
         self._call_id = call_id
         self._outbox = outbox
         self._forget = forget
         self._credit = credit
-        self._deadline = deadline
-        #: Whole messages, each with those of its bytes that the reader takes.
-        self._arrived: deque[tuple[bytes, int]] = deque()
+        #: Whole messages, each with those of its bytes that the reader takes; few, as credits bound them.
+        self._arrived: list[tuple[bytes, int]] = []
         self._joiner = Joiner(MAX_MESSAGE_BYTES)
         # Bytes: of the message that is not whole yet and were not taken, that were taken but not credited,
         # and that came and were not credited.
@@ -58,6 +59,11 @@ class Exchange:
         self._end: End | None = None
         self._failure: GatewayError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        # One timer for the call, not one for each wait.
+        self._due: asyncio.TimerHandle | None = None
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(deadline - time.monotonic(), self._expire)
 
     @property
     def receipt(self) -> Receipt | None:
@@ -75,7 +81,7 @@ class Exchange:
                 return None
             self._take_pieces()
             await self._wait()
-        message, size = self._arrived.popleft()
+        message, size = self._arrived.pop(0)
         self._take_bytes(size)
         return message
 
@@ -97,6 +103,8 @@ class Exchange:
 
     def close(self) -> None:
         """Take no more; what the core still does for the call it stops."""
+        if self._due is not None:
+            self._due.cancel()
         unsent = self._outbox.drop(self.lane)
         begun = not (unsent and unsent[0].HasField("begin"))
         if self._end is None and begun:
@@ -139,15 +147,12 @@ class Exchange:
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
         try:
-            if self._deadline is None:
-                await self._waiter
-            else:
-                async with asyncio.timeout(self._deadline - time.monotonic()):
-                    await self._waiter
-        except TimeoutError:
-            raise deadline_exceeded() from None
+            await self._waiter
         finally:
             self._waiter = None
+
+    def _expire(self) -> None:
+        self.fail(deadline_exceeded())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

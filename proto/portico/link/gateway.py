@@ -110,9 +110,13 @@ class LinkedGateway:
                     yield answer
             return
         with closing(link.begin(method, data, context)) as exchange:
+            # Neither what was asked nor what was answered is kept while the stream waits.
+            del request, data
             try:
                 while (message := await exchange.next()) is not None:
-                    yield _parsed(kind, message)
+                    answer, message = _parsed(kind, message), None
+                    yield answer
+                    del answer
             finally:
                 context.receipt = exchange.receipt
 

@@ -31,8 +31,8 @@ class Lane(Generic[F]):
     __slots__ = ("frames", "queued")
 
     def __init__(self) -> None:
-        #: Each with the bytes of its piece.
-        self.frames: deque[tuple[F, int]] = deque()
+        #: Each with the bytes of its piece. Credits keep them few; a deque takes 700 bytes for none.
+        self.frames: list[tuple[F, int]] = []
         #: Whether the outbox knows that there are some.
         self.queued = False
 
@@ -58,11 +58,15 @@ class Outbox(Generic[F]):
         if not lane.queued:
             lane.queued = True
             self._lanes.append(lane)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if (waiting := self._waiting) is not None:
+            self._waiting = None
+            if not waiting.done():
+                waiting.set_result(None)
 
     def drop(self, lane: Lane[F]) -> list[F]:
         """Take back what a call has queued, and return it."""
+        if not lane.frames:
+            return []
         dropped = [frame for frame, _ in lane.frames]
         self._size -= sum(size + _FRAME for _, size in lane.frames)
         lane.frames.clear()
@@ -105,7 +109,7 @@ class Outbox(Generic[F]):
         while self._lanes and pieces < _MESSAGE and len(frames) < _FRAMES:
             lane = self._lanes.popleft()
             if lane.frames:
-                frame, size = lane.frames.popleft()
+                frame, size = lane.frames.pop(0)
                 frames.append(frame)
                 pieces += size
                 self._size -= size + _FRAME

@@ -260,7 +260,7 @@ class CoreFrame(message.Message):
     """The core is about to stop: no new calls, running ones go on."""
     @builtins.property
     def end(self) -> End:
-        """The call is over."""
+        """The call is over, with the piece that this frame may bring."""
 
     @builtins.property
     def hello(self) -> Hello:
