@@ -1,7 +1,7 @@
 """One try of one candidate: what it may take, what became of it, and whether another may follow."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -37,6 +37,13 @@ class Attempt:
     It keeps an error that comes before the commit as ``failure``, for ``Tries`` to say what follows; one
     that comes after it goes on to the caller.
     """
+
+    __slots__ = (
+        *("backend", "call", "candidate", "committed", "failure", "left", "number", "on_commit", "params"),
+        *("record", "served", "standing", "tail", "told", "watchdog"),
+        *("_begun", "_deprived", "_dropped", "_first_content", "_places", "_started", "_streamed", "_ticket"),
+        "_upstream_request_id",
+    )
 
     def __init__(
         self,
@@ -88,7 +95,7 @@ class Attempt:
     def upstream(self) -> Upstream[Any]:
         """Return the call for the adapter."""
         call = self.call
-        upstream = Upstream[Any](
+        upstream: Upstream[Any] = Upstream(
             self.params,
             self.candidate.model,
             call.headers,
@@ -113,12 +120,13 @@ class Attempt:
             self.on_commit()
         if self._first_content is not None:
             self.watchdog.lift(self._first_content)
+        call, now = self.call, monotonic()
         # Known by now: the request has been made of what is left.
-        self.call.dropped += self._dropped
-        self.served.dropped.extend(each[:LONGEST_NAME] for each in self.call.dropped[:_MOST_DROPPED])
-        self.call.served = self.served
-        self.call.first_content_ms = self.call.elapsed_ms()
-        now = monotonic()
+        call.dropped += self._dropped
+        if call.dropped:
+            self.served.dropped.extend([each[:LONGEST_NAME] for each in call.dropped[:_MOST_DROPPED]])
+        call.served = self.served
+        call.first_content_ms = (now - call.started) * 1000
         taken = (now - self._started) * 1000
         self.backend.answered(taken)
         self.standing.answered(taken, streamed=self._streamed)
@@ -146,7 +154,7 @@ class Attempt:
 
     def __enter__(self) -> None:
         self.backend.began()
-        self.standing.began()
+        self.standing.in_flight += 1
         self._begun = True
 
     def __exit__(
@@ -156,12 +164,20 @@ class Attempt:
         failure = None if error is None or is_ours_to_pass(error) else self._failure(error)
         cancelled = error is not None and failure is None
         self.backend.ended(failure, cancelled=cancelled)
-        says = self._verdict(failure, cancelled=cancelled)
-        well = self.committed or error is None
-        self.standing.ended()
-        self.standing.breaker.ended(self._ticket, says, monotonic(), well=well)
-        self.give_back()
-        self.record = self._record(failure, self.left or ("cancelled" if cancelled else ""))
+        says = None if error is None else self._verdict(failure, cancelled=cancelled)
+        now, standing = monotonic(), self.standing
+        standing.in_flight -= 1
+        standing.breaker.ended(self._ticket, says, now, well=self.committed or error is None)
+        if self._places:
+            self.give_back()
+        self.record = record_of(
+            self.served,
+            (self._started - self.call.started) * 1000,
+            (now - self._started) * 1000,
+            failure,
+            self.left or ("cancelled" if cancelled else ""),
+            self._upstream_request_id,
+        )
         self.call.attempts.append(self.record)
         self.failure = failure
         if error is not None or self.left:
@@ -221,25 +237,17 @@ class Attempt:
         )
         return error
 
-    def _record(self, failure: GatewayError | None, reason: str) -> receipt_pb2.Attempt:
-        started_ms = (self._started - self.call.started) * 1000
-        return record_of(
-            self.served, started_ms, self.elapsed_ms(), failure, reason, self._upstream_request_id
-        )
-
-    def _ends(self) -> Iterator[End]:
-        """Yield the moments at which this attempt must be over, beside the backend's silence."""
+    def _ends(self) -> tuple[End, ...]:
+        """Return the moments at which this attempt must be over, beside the backend's silence."""
         timeouts = self.backend.timeouts
-        deadline = self.call.context.deadline
-        if deadline is not None:
-            yield End(deadline, deadline_exceeded)
         if not self._streamed:
-            yield End(self.call.started + timeouts.total, self._too_late)
+            own = End(self.call.started + timeouts.total, self._too_late)
         else:
             # Comments keep a stream from being silent, for ever if need be.
             limit = timeouts.total if timeouts.first_content is None else timeouts.first_content
-            self._first_content = End(self._started + limit, _took("its first content", limit))
-            yield self._first_content
+            own = self._first_content = End(self._started + limit, _took("its first content", limit))
+        deadline = self.call.context.deadline
+        return (own,) if deadline is None else (End(deadline, deadline_exceeded), own)
 
     def _too_late(self) -> GatewayError:
         total = self.backend.timeouts.total

@@ -61,6 +61,8 @@ class Call:
     restart: bool = False
     #: ``time.monotonic()``.
     started: float = field(default_factory=monotonic)
+    #: The name that was asked for.
+    model: str = field(init=False)
 
     principal: Principal = ANONYMOUS
     candidates: Sequence[Candidate] = ()
@@ -77,12 +79,12 @@ class Call:
     usage: Usage | None = None
     #: Milliseconds from the start to the first content.
     first_content_ms: float | None = None
+    #: Milliseconds from the start to the end, once it is over.
+    duration_ms: float = 0.0
     error: GatewayError | None = None
 
-    @property
-    def model(self) -> str:
-        """The name that was asked for."""
-        return self.params.model
+    def __post_init__(self) -> None:
+        self.model = self.params.model
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the start."""

@@ -16,7 +16,7 @@ from portico_core.call import Call
 from portico_core.follow import follow
 from portico_core.operations import Identity, Method, R, S, Streaming, Unary
 from portico_core.race import Race
-from portico_core.stages import Stage
+from portico_core.stages import Stage, run
 from portico_core.tries import Tries
 
 
@@ -75,8 +75,7 @@ async def stream(
     ``admitted`` is entered for as long as that takes.
     """
     with admitted:
-        for stage in through:
-            await stage(call)
+        await run(call, through)
         tries = Tries(call, backends, operation.method, streamed=True)
         if mending.is_wanted(call):
             async with aclosing(mending.stream(call, tries, operation)) as mended:

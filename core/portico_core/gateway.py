@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Collection, Coroutine, Iterator, Sequence
+from typing import Any, Final
 
 import portico
 from portico.errors import too_many_calls, unavailable
@@ -122,20 +122,22 @@ class RoutingGateway:
         await asyncio.gather(*self._closing)
         await self._setup.aclose()
 
-    async def chat(self, request: ChatRequest, context: CallContext, /) -> ChatResponse:
+    def chat(self, request: ChatRequest, context: CallContext, /) -> Coroutine[Any, Any, ChatResponse]:
         call = Call("Chat", context, request.headers, request.params)
         setup = self._setup
-        return await self._answer(call, setup, setup.chat_stages, operations.CHAT)
+        return self._answer(call, setup, setup.chat_stages, operations.CHAT)
 
     def stream(self, request: StreamRequest, context: CallContext, /) -> AsyncGenerator[StreamResponse, None]:
         call = Call("Stream", context, request.headers, request.params, request.events, request.restart)
         setup = self._setup
         return self._stream(call, setup, setup.chat_stages, operations.STREAM)
 
-    async def complete(self, request: CompleteRequest, context: CallContext, /) -> CompleteResponse:
+    def complete(
+        self, request: CompleteRequest, context: CallContext, /
+    ) -> Coroutine[Any, Any, CompleteResponse]:
         call = Call("Complete", context, request.headers, request.params)
         setup = self._setup
-        return await self._answer(call, setup, setup.text_stages, setup.complete)
+        return self._answer(call, setup, setup.text_stages, setup.complete)
 
     def stream_complete(
         self, request: StreamCompleteRequest, context: CallContext, /
@@ -146,29 +148,29 @@ class RoutingGateway:
         setup = self._setup
         return self._stream(call, setup, setup.text_stages, setup.stream_complete)
 
-    async def embed(self, request: EmbedRequest, context: CallContext, /) -> EmbedResponse:
+    def embed(self, request: EmbedRequest, context: CallContext, /) -> Coroutine[Any, Any, EmbedResponse]:
         call = Call("Embed", context, request.headers, request.params)
         setup = self._setup
-        return await self._answer(call, setup, setup.embed_stages, operations.EMBED)
+        return self._answer(call, setup, setup.embed_stages, operations.EMBED)
 
     async def list_models(self, request: ListModelsRequest, context: CallContext, /) -> ListModelsResponse:
         call = Call("ListModels", context, request.headers)
         setup = self._setup
-        with self._settled(call, setup):
-            await _pass(call, setup.question_stages)
+        with Settling(call, setup, self.metrics):
+            await stages.run(call, setup.question_stages)
             return ListModelsResponse(models=await setup.models.all(context.remaining(), call.headers))
 
     async def get_model(self, request: GetModelRequest, context: CallContext, /) -> GetModelResponse:
         call = Call("GetModel", context, request.headers)
         setup = self._setup
-        with self._settled(call, setup):
-            await _pass(call, setup.question_stages)
+        with Settling(call, setup, self.metrics):
+            await stages.run(call, setup.question_stages)
             return GetModelResponse(model=await setup.models.one(request.id, context.remaining()))
 
     async def get_status(self, _request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
         call = Call("GetStatus", context)
         setup = self._setup
-        with self._settled(call, setup):
+        with Settling(call, setup, self.metrics):
             # No stages: probes have no key, and a gateway that drains must say so.
             return self.status()
 
@@ -177,8 +179,8 @@ class RoutingGateway:
     ) -> R:
         self._admit(setup)
         try:
-            with self._settled(call, setup):
-                await _pass(call, through)
+            with Settling(call, setup, self.metrics):
+                await stages.run(call, through)
                 return await dispatch.answer(call, setup.backends, operation)
         finally:
             self._running -= 1
@@ -192,7 +194,7 @@ class RoutingGateway:
     def _labels(self) -> ModelLabels:
         return ModelLabels(self._setup.config.routes, self._setup.catalog)
 
-    async def _refuse_when_draining(self, _call: Call) -> None:
+    def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
 
@@ -207,13 +209,10 @@ class RoutingGateway:
     def _admitted(self, call: Call, setup: Setup) -> Iterator[None]:
         self._admit(setup)
         try:
-            with self._settled(call, setup):
+            with Settling(call, setup, self.metrics):
                 yield
         finally:
             self._running -= 1
-
-    def _settled(self, call: Call, setup: Setup) -> Settling:
-        return Settling(call, setup, self.metrics)
 
 
 async def _close(old: Setup, earlier: Collection[asyncio.Task[None]], but: Collection[Backend]) -> None:
@@ -221,8 +220,3 @@ async def _close(old: Setup, earlier: Collection[asyncio.Task[None]], but: Colle
     if earlier:
         await asyncio.wait(earlier)
     await old.aclose(but)
-
-
-async def _pass(call: Call, through: Sequence[stages.Stage]) -> None:
-    for stage in through:
-        await stage(call)

@@ -21,10 +21,10 @@ _HOW: Final = (
 )
 _BEARER: Final = "bearer"
 
-#: Headers in which a key of this gateway would be taken for one of the backend's.
-_CARRIERS: Final = frozenset({"authorization", "x-api-key", "api-key"})
-#: The header that holds nothing else.
+#: The header that holds a key of this gateway, and nothing else.
 KEY_HEADER: Final = "x-portico-key"
+# Beside it, those in which such a key would be taken for one of the backend's.
+_KEYED: Final = frozenset({KEY_HEADER, "authorization", "x-api-key", "api-key"})
 
 
 class Keys:
@@ -53,13 +53,15 @@ class Keys:
 
     def for_backends(self, headers: Sequence[Header]) -> Sequence[Header]:
         """Return the caller's headers less any key of this gateway: backends are not to see it."""
-        return [header for header in headers if not self._is_ours(header)]
+        return [
+            header for header in headers if header.name.lower() not in _KEYED or not self._is_ours(header)
+        ]
 
     def _is_ours(self, header: Header) -> bool:
-        name = header.name.lower()
-        if name == KEY_HEADER:
+        """Tell whether one of ``_KEYED`` holds a key of this gateway."""
+        if header.name.lower() == KEY_HEADER:
             return True
-        if name not in _CARRIERS or not self._ours:
+        if not self._ours:
             return False
         shown = _bearer(header.value.decode("latin-1"))
         return self._digest(shown) in self._ours

@@ -133,41 +133,39 @@ class Metrics:
 
     def began(self, call: Call) -> None:
         """Count a call that starts."""
-        self._running.add((call.rpc,))
+        self._running.counts[(call.rpc,)] += 1
 
     def ended(self, call: Call, outcome: Outcome.ValueType) -> None:
         """Count a call that is over, with its attempts and what it cost."""
-        model, backend = self._models.label(call.model), _backend(call)
+        model = self._models.label(call.model)
+        backend = _last_tried(call) if call.served is None else call.served.backend
         labels = (call.rpc, model, backend)
-        self._running.add((call.rpc,), -1)
-        self._calls.add((*labels, _OUTCOMES[outcome]))
-        self._durations.observe(labels, call.elapsed_ms() / 1000)
+        self._running.counts[(call.rpc,)] -= 1
+        self._calls.counts[(*labels, _OUTCOMES[outcome])] += 1
+        self._durations.observe(labels, call.duration_ms / 1000)
         if call.error is not None:
-            self._errors.add((*labels, call.error.error_class.name.lower()))
+            self._errors.counts[(*labels, call.error.error_class.name.lower())] += 1
         if call.first_content_ms is not None and call.rpc in _STREAMED:
             self._first_content.observe((model, backend), call.first_content_ms / 1000)
         for attempt in call.attempts:
-            self._attempts.add((attempt.candidate.backend, _result(attempt)))
+            self._attempts.counts[(attempt.candidate.backend, _result(attempt))] += 1
         for _, record, *_ in call.spent:
             name, cost = record.candidate.backend, record.usage
             if record.HasField("usage"):
-                self._spent.add((name, "input"), max(0, cost.prompt_tokens))
-                self._spent.add((name, "output"), max(0, cost.completion_tokens))
+                self._spent.counts[(name, "input")] += max(0, cost.prompt_tokens)
+                self._spent.counts[(name, "output")] += max(0, cost.completion_tokens)
             elif record.unpriced:
-                self._unpriced.add((name,))
+                self._unpriced.counts[(name,)] += 1
         for candidate, why in call.passed:
-            self._passed.add((candidate.backend, why))
+            self._passed.counts[(candidate.backend, why)] += 1
         if call.usage is not None:
             # A number that this gateway does not know is another gateway's, which is a backend.
             source = SOURCES.get(call.usage.source, SOURCES[0])
-            self._tokens.add((model, backend, "input", source), max(0, call.usage.prompt_tokens))
-            self._tokens.add((model, backend, "output", source), max(0, call.usage.completion_tokens))
+            self._tokens.counts[(model, backend, "input", source)] += max(0, call.usage.prompt_tokens)
+            self._tokens.counts[(model, backend, "output", source)] += max(0, call.usage.completion_tokens)
 
 
-def _backend(call: Call) -> str:
-    """Return who served the call, or else who was tried last."""
-    if call.served is not None:
-        return call.served.backend
+def _last_tried(call: Call) -> str:
     return call.attempts[-1].candidate.backend if call.attempts else ""
 
 

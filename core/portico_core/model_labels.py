@@ -21,8 +21,8 @@ class ModelLabels:
 
     def label(self, name: str) -> str:
         """Return the label for a name that was asked for; a name that fits one with a star counts as that."""
-        if not name:
-            return ""
+        if not name or name in self._routes.exact:
+            return name
         name = self._routes.plain(name)
         if name in self._known():
             return name

@@ -1,7 +1,8 @@
 """The models that route: by name for calls, and as the list that callers see."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from portico.errors import unknown_model
 from portico.v1.headers_pb2 import Header
@@ -17,6 +18,12 @@ class Models:
         self._routes = routes
         self._catalog = catalog
         self._created = int(time.time())
+        #: What ``pools`` returns for the names of the configuration, at once.
+        self.named: Final[Mapping[str, Sequence[Pool]]] = {
+            name: (pool, *routes.after(pool))
+            for name in routes.exact
+            if routes.allows(name) and routes.plain(name) == name and (pool := routes.configured(name))
+        }
 
     async def pools(self, name: str, patience: float | None) -> Sequence[Pool]:
         """Return what serves a name, and what stands in for it; raise ``unknown_model`` for no name.

@@ -67,17 +67,22 @@ class Streaming(Generic[S]):
 
 
 class Identity:
-    """The id and the time of one answer, for a backend that gives none."""
+    """The id and the time of one answer, for a backend that gives none: made when they are missed."""
+
+    __slots__ = ("_created", "_id", "_prefix")
 
     def __init__(self, prefix: str) -> None:
-        self._id = f"{prefix}{secrets.token_hex(12)}"
-        self._created = int(time.time())
+        self._prefix = prefix
+        self._id = ""
+        self._created = 0
 
     def fill(self, answer: ChatCompletion | TextCompletion | ChunkHeader) -> None:
-        """Put in what is missing."""
+        """Put in what is missing: the same in every part of the answer."""
         if not answer.HasField("id"):
+            self._id = self._id or f"{self._prefix}{secrets.token_hex(12)}"
             answer.id = self._id
         if not answer.HasField("created"):
+            self._created = self._created or int(time.time())
             answer.created = self._created
 
 
@@ -90,13 +95,13 @@ def _embed(adapter: Adapter, _params: object) -> Method[EmbedResponse]:
 
 CHAT: Final = Unary[ChatResponse](
     method=lambda adapter, _: adapter.chat,
-    answer=lambda response: response.completion,
+    answer=attrgetter("completion"),
     answers=lambda response: says_something(response.completion.choices, "message"),
     id_prefix="chatcmpl-",
 )
 EMBED: Final = Unary[EmbedResponse](
     method=_embed,
-    answer=lambda response: response.embeddings,
+    answer=attrgetter("embeddings"),
     answers=lambda response: bool(response.embeddings.data),
     id_prefix=None,
 )
@@ -115,7 +120,7 @@ def complete(endpoints: TextEndpoints) -> Unary[CompleteResponse]:
     """Return the RPC over the endpoints that a gateway's backends have."""
     return Unary(
         method=endpoints.complete,
-        answer=lambda response: response.completion,
+        answer=attrgetter("completion"),
         answers=lambda response: says_something(response.completion.choices, "text"),
         id_prefix="cmpl-",
     )

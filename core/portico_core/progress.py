@@ -147,5 +147,9 @@ def says_something(choices: Iterable[ChatChoice | TextChoice], content: str) -> 
     Its body arrived to its last byte, so it is not cut, and a finish_reason is not asked for: old
     vision models of OpenAI send none. But a choice that has neither that nor content says nothing.
     """
-    found = list(choices)
-    return bool(found) and all(choice.finish_reason or choice.HasField(content) for choice in found)  # type: ignore[arg-type]
+    found = False
+    for choice in choices:
+        if not (choice.finish_reason or choice.HasField(content)):  # type: ignore[arg-type]
+            return False
+        found = True
+    return found

@@ -15,6 +15,9 @@ from portico_core.setup import Setup
 
 _log: Final = logging.getLogger("portico.gateway")
 
+# To look it up costs a call.
+_OK: Final = Outcome.OUTCOME_OK
+
 
 class Settling:
     """``with``: sees a call to its end, whichever it is; only GatewayErrors leave.
@@ -31,7 +34,8 @@ class Settling:
 
     def __enter__(self) -> None:
         context = self._call.context
-        context.request_id = context.request_id or f"req_{os.urandom(16).hex()}"
+        if not context.request_id:
+            context.request_id = f"req_{os.urandom(16).hex()}"
         self._metrics.began(self._call)
         self._setup.take()
 
@@ -40,7 +44,8 @@ class Settling:
     ) -> None:
         call = self._call
         self._setup.give_back()
-        outcome = Outcome.OUTCOME_OK if error is None else self._outcome(error)
+        call.duration_ms = call.elapsed_ms()
+        outcome = _OK if error is None else self._outcome(error)
         call.context.receipt = telemetry.receipt(call, outcome)
         telemetry.log(call, call.context.receipt)
         self._metrics.ended(call, outcome)

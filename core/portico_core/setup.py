@@ -61,8 +61,9 @@ class Setup:
 
     def take(self) -> None:
         """Keep what it opened open for a call."""
+        if not self._calls:
+            self._idle.clear()
         self._calls += 1
-        self._idle.clear()
 
     def give_back(self) -> None:
         """Note that a call is over."""

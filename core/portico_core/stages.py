@@ -1,7 +1,8 @@
 """What happens to a call before it is dispatched, in order.
 
-Each stage reads the call and adds what it finds out; a stage that refuses raises GatewayError. Hooks,
-limits and keys become further elements of these lists.
+Each stage reads the call and adds what it finds out; a stage that refuses raises GatewayError. One that has
+to wait returns what is to be awaited: most need not. Hooks, limits and keys become further elements of these
+lists.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,9 +18,18 @@ from portico_core.models import Models
 from portico_core.policy import ALLOW, DROP, REFUSE
 from portico_core.pools.balance import StandingOf
 from portico_core.pools.choice import choose
+from portico_core.routing import Pool
 from portico_core.validate import check_headers
 
-Stage: TypeAlias = Callable[[Call], Awaitable[None]]
+Stage: TypeAlias = Callable[[Call], Awaitable[None] | None]
+
+
+async def run(call: Call, through: Sequence[Stage]) -> None:
+    """Have a call pass all stages."""
+    for stage in through:
+        waits = stage(call)
+        if waits is not None:
+            await waits
 
 
 def for_calls(
@@ -38,14 +48,14 @@ def for_questions(keys: Keys) -> Sequence[Stage]:
 def authenticate(keys: Keys) -> Stage:
     """Return the stage that finds out who calls, and keeps the gateway's keys from the backends."""
 
-    async def stage(call: Call) -> None:
+    def stage(call: Call) -> None:
         call.principal = keys.authenticate(call.context)
         call.headers = keys.for_backends(call.headers)
 
     return stage
 
 
-async def validate_headers(call: Call) -> None:
+def validate_headers(call: Call) -> None:
     """Bound the caller's headers."""
     check_headers(call.headers)
 
@@ -53,7 +63,7 @@ async def validate_headers(call: Call) -> None:
 def validate(check: Callable[[Any], None]) -> Stage:
     """Return the stage that refuses parameters which no backend could answer."""
 
-    async def stage(call: Call) -> None:
+    def stage(call: Call) -> None:
         check(call.params)
 
     return stage
@@ -62,15 +72,24 @@ def validate(check: Callable[[Any], None]) -> Stage:
 def find_candidates(models: Models, standing: StandingOf) -> Stage:
     """Return the stage that finds out who may serve the caller, and in which order they are tried."""
 
-    async def stage(call: Call) -> None:
-        pools = await models.pools(call.model, call.context.remaining())
+    def found(call: Call, pools: Sequence[Pool]) -> None:
         call.policy = pools[0].policy
         call.candidates = choose(pools, call.model, call.params, call.headers, standing, random)
+
+    async def search(call: Call) -> None:
+        found(call, await models.pools(call.model, call.context.remaining()))
+
+    def stage(call: Call) -> Awaitable[None] | None:
+        pools = models.named.get(call.model)
+        if pools is None:
+            return search(call)
+        found(call, pools)
+        return None
 
     return stage
 
 
-async def judge_unknown(call: Call) -> None:
+def judge_unknown(call: Call) -> None:
     """Leave out or refuse members that OpenAI's API does not have, where the model's policy is so."""
     if call.policy.unknown == ALLOW or not may_have_extra(call.params):
         return

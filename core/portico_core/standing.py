@@ -40,19 +40,11 @@ class Standing:
         #: How long its slow answers take, and its streams to their first content, where that is asked for.
         self.tails: dict[bool, Tail] = {}
 
-    def began(self) -> None:
-        """Note an attempt that starts."""
-        self.in_flight += 1
-
     def answered(self, milliseconds: float, *, streamed: bool) -> None:
         """Note the time to an answer, or to the first content of a stream."""
         self.first_content_ms = _smoothed(self.first_content_ms, milliseconds)
         self.usual[streamed] = _smoothed(self.usual.get(streamed), milliseconds)
         self.answered_at = monotonic()
-
-    def ended(self) -> None:
-        """Note an attempt that is over."""
-        self.in_flight -= 1
 
     def tail(self, streamed: bool) -> Tail:
         """Return the times of its streams, or else of its whole answers."""

@@ -27,7 +27,8 @@ _BARE: Final = re.compile(r"[\w./:@+*-]+", re.ASCII)
 
 def receipt(call: Call, outcome: Outcome.ValueType) -> Receipt:
     """Return the receipt of a call that has ended, cut to what trailing metadata carries."""
-    account(call)
+    if call.spent:
+        account(call)
     made = Receipt(
         request_id=call.context.request_id[:_LONGEST_NAME],
         requested_model=call.model[:_LONGEST_NAME],
@@ -36,22 +37,25 @@ def receipt(call: Call, outcome: Outcome.ValueType) -> Receipt:
         usage=call.usage,
         outcome=outcome,
         first_content_ms=call.first_content_ms,
-        duration_ms=call.elapsed_ms(),
+        duration_ms=call.duration_ms,
     )
     for attempt in made.attempts:
-        attempt.reason = attempt.reason[:_LONGEST_REASON]
+        if len(attempt.reason) > _LONGEST_REASON:
+            attempt.reason = attempt.reason[:_LONGEST_REASON]
     if made.ByteSize() > _MAX_RECEIPT_BYTES:
         usage = made.usage
         for each in (usage, usage.prompt_tokens_details, usage.completion_tokens_details):
             if each.extra_json:
                 each.ClearField("extra_json")
-    while made.ByteSize() > _MAX_RECEIPT_BYTES and made.attempts:
-        del made.attempts[0]
+        while made.ByteSize() > _MAX_RECEIPT_BYTES and made.attempts:
+            del made.attempts[0]
     return made
 
 
 def log(call: Call, made: Receipt) -> None:
     """Write the line of a call. Calls that ask no model are told at DEBUG: probes make many of them."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     level = logging.INFO if call.params.ByteSize() else logging.DEBUG
     if not _log.isEnabledFor(level):
         return

@@ -8,6 +8,7 @@ backend has asked for a pause.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from math import inf
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -24,6 +25,7 @@ from portico_core.state_store import Gate
 
 M = TypeVar("M")
 
+_FIRST: Final = Step(0)
 # Seconds after which a caller may ask again for whom there was no place.
 _ASK_AGAIN: Final = 1.0
 # Seconds before its deadline from which on a call has none left: a timer may fire a little early.
@@ -58,7 +60,6 @@ class Tries(Generic[M]):
                 refusal = refusal or error
         if not self._able:
             raise refusal or internal("a call without candidates was dispatched")
-        self._plan = Plan([candidate for candidate, _, _ in self._able], self._may_repeat, random.random)
         self._last: Attempt | None = None
         # Numbers of those that were passed: their breakers were open, or they were full.
         self._open: list[int] = []
@@ -69,7 +70,7 @@ class Tries(Generic[M]):
 
         Raises what the caller is to hear where none follows the last one.
         """
-        step: Step | None = Step(0)
+        step: Step | None = _FIRST
         last = self._last
         if last is not None:
             if last.failure is None:
@@ -124,6 +125,11 @@ class Tries(Generic[M]):
         self._plan.only(
             [number for number, (each, backend, _) in enumerate(self._able) if able(backend.adapter, each)]
         )
+
+    @cached_property
+    def _plan(self) -> Plan:
+        """What follows when a try does not succeed: for most calls it is never made."""
+        return Plan([candidate for candidate, _, _ in self._able], self._may_repeat, random.random)
 
     def _admits(self, number: int, places: Sequence[Gate] = ()) -> bool:
         """Tell whether calls may go to a candidate; where not, ``places`` are given back."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from time import monotonic
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from portico.errors import GatewayError, upstream_silent
 
@@ -33,6 +33,7 @@ class Watchdog:
         "_ends",
         "_expired",
         "_hurry",
+        "_loop",
         "_seen",
         "_silence",
         "_task",
@@ -48,8 +49,9 @@ class Watchdog:
         self._hurry: End | None = None
         self._expired: GatewayError | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
+        self._loop = asyncio.get_running_loop()
 
     def alive(self) -> None:
         """Note that bytes came from the backend."""
@@ -83,7 +85,7 @@ class Watchdog:
             self._timer = None
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self._loop)
         if self._task is None:
             raise RuntimeError("a watchdog watches tasks")
         self._cancelling = self._task.cancelling()
@@ -106,14 +108,16 @@ class Watchdog:
             return
         raise expired from None
 
-    def _next_end(self) -> End:
-        return min((End(self._seen + self._silence, self._silent), *self._ends), key=lambda end: end.at)
-
     def _arm(self) -> None:
-        end, now = self._next_end(), monotonic()
-        if end.at <= now:
-            raise end.error()
-        self._timer = asyncio.get_running_loop().call_later(end.at - now, self._fired)
+        """Have the timer fire at the next end; raise its error where that is past."""
+        at, error = self._seen + self._silence, self._silent
+        for end in self._ends:
+            if end.at < at:
+                at, error = end
+        left = at - monotonic()
+        if left <= 0:
+            raise error()
+        self._timer = self._loop.call_later(left, self._fired)
 
     def _fired(self) -> None:
         self._timer = None

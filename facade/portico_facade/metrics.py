@@ -80,16 +80,16 @@ class Metrics:
         """Count a request. ``first_byte``: seconds; None: the client did not wait for it."""
         known = method if method in METHODS else OTHER
         asked = (route, known, f"{status // 100}xx")
-        self._requests.add(asked)
+        self._requests.counts[asked] += 1
         self._durations.observe(asked, seconds)
         if first_byte is not None:
             self._first_bytes.observe((route, "true" if streamed else "false"), first_byte)
         if status == CLIENT_GONE:
-            self._errors.add((route, "client_gone", str(CLIENT_GONE)))
+            self._errors.counts[(route, "client_gone", str(CLIENT_GONE))] += 1
         elif error is not None:
-            self._errors.add((route, error.error_class.name.lower(), str(error.http_status)))
+            self._errors.counts[(route, error.error_class.name.lower(), str(error.http_status))] += 1
 
     def refused(self, error: GatewayError) -> None:
         """Count what came over a connection and was no request."""
-        self._requests.add((OTHER, OTHER, f"{error.http_status // 100}xx"))
-        self._errors.add((OTHER, error.error_class.name.lower(), str(error.http_status)))
+        self._requests.counts[(OTHER, OTHER, f"{error.http_status // 100}xx")] += 1
+        self._errors.counts[(OTHER, error.error_class.name.lower(), str(error.http_status))] += 1

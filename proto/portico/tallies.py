@@ -5,6 +5,7 @@ What is told may be read in another thread.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -40,22 +41,19 @@ class Tally(Collector):
         self._text = text
         self._labels: Final = tuple(labels)
         self._falls = falls
-        self._counts: dict[Labels, float] = {}
+        #: To count is to add to one: no call is needed.
+        self.counts: Final[defaultdict[Labels, float]] = defaultdict(int)
         registry.register(self)
-
-    def add(self, labels: Labels, amount: float = 1) -> None:
-        """Count ``amount`` more."""
-        self._counts[labels] = self._counts.get(labels, 0) + amount
 
     def forget(self, known: Known) -> None:
         """Tell no more what stands under values of labels that are not known."""
-        _forget(self._counts, self._labels, known)
+        _forget(self.counts, self._labels, known)
 
     def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         """Tell all."""
         kind = GaugeMetricFamily if self._falls else CounterMetricFamily
         family = kind(self._name, self._text, labels=self._labels)
-        for labels, count in list(self._counts.items()):
+        for labels, count in list(self.counts.items()):
             family.add_metric(labels, count)
         yield family
 

@@ -21,10 +21,10 @@ def test_the_text_is_the_same_to_the_byte() -> None:
     seconds = Spread("p_seconds", "Seconds.", ("rpc",), BOUNDS, ours)
     for amount in (1, 2.5, 3):
         counter.labels("Chat", 'a"b\n').inc(amount)
-        calls.add(("Chat", 'a"b\n'), amount)
+        calls.counts[("Chat", 'a"b\n')] += amount
     for amount in (1, 1, -1):
         gauge.labels("Chat").inc(amount)
-        running.add(("Chat",), amount)
+        running.counts[("Chat",)] += amount
     for value in VALUES:
         histogram.labels("Chat").observe(value)
         seconds.observe(("Chat",), value)
@@ -40,7 +40,7 @@ def test_what_is_forgotten_is_not_told() -> None:
         Spread("s", "", ("backend",), (1,), registry),
     )
     for backend in ("here", "gone"):
-        calls.add(("Chat", backend))
+        calls.counts[("Chat", backend)] += 1
         seconds.observe((backend,), 0.5)
     for each in (calls, seconds):
         each.forget({"backend": lambda name: name == "here", "model": lambda _: False})
@@ -66,7 +66,7 @@ def test_it_may_be_told_while_it_is_counted() -> None:
     thread = threading.Thread(target=scrape)
     thread.start()
     for number in range(20_000):
-        calls.add((str(number % 1000),))
+        calls.counts[(str(number % 1000),)] += 1
         if number % 1000 == 999:
             calls.forget({"model": lambda _: False})
     done.set()

@@ -161,6 +161,8 @@ class Breaker:
 
     def began(self, now: float) -> Ticket:
         """Note an attempt that starts, admitted or not; return what its end is told with."""
+        if self._until is None and self._rest is None:
+            return self._ticket
         ticket = self._ticket._replace(first=self._is_first(now))
         if self._until is None or self._probing or now < self._until:
             return ticket
