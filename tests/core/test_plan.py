@@ -5,7 +5,7 @@ from math import inf
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError, from_upstream, internal, invalid_request, upstream_unreachable
@@ -100,6 +100,7 @@ CONTEXTS: Final = st.lists(st.none() | st.integers(1, 9), min_size=1, max_size=6
 @given(
     CONTEXTS, st.lists(st.sampled_from((*ALL, TOO_LONG, TOO_LONG)), max_size=20), st.sets(st.integers(0, 5))
 )
+@example([1, None, 2], [TOO_LONG], {1})
 def test_nobody_is_asked_whose_context_is_not_larger_than_all_that_were_too_small(
     contexts: list[int | None], errors: list[GatewayError], beside: set[int]
 ) -> None:

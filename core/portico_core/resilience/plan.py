@@ -1,6 +1,5 @@
 """Which candidate is tried next, and after which pause: what a call goes through before its commit. Pure."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -40,7 +39,7 @@ class Plan:
         self._chance = chance
         self._now = 0
         # Repeats of each candidate, and what came of those that failed beside the current try.
-        self._repeats: Counter[int] = Counter()
+        self._repeats: dict[int, int] = {}
         self._beside: dict[int, GatewayError] = {}
         # What may mend the last failure, and the largest context that was too small. None: none was.
         self._cure = Cure()
@@ -90,12 +89,13 @@ class Plan:
         if not self._cure.elsewhere or patience <= 0 or self._at_last:
             return None
         for number in range(self._now + 1, len(self._candidates)):
+            failed = self._beside.get(number)
             if self._may_mend(number):
-                failed = self._beside.pop(number, None)
-                if failed is not None:
-                    return self.after(number, failed, patience)
                 self._now = number
-                return Step(number)
+                return Step(number) if failed is None else self.after(number, failed, patience)
+            if failed is not None and symptom(failed).cure.larger:
+                # Nobody knew its context, and it was too small all the same: so may be others.
+                self.note(number, failed)
         return None
 
     def beside(self, patience: float) -> Sequence[int]:
@@ -136,24 +136,25 @@ class Plan:
         return number in self._only and _is_larger(self._candidates[number].context, self._too_small)
 
     def _again(self, error: GatewayError, sign: Symptom, patience: float) -> Step | None:
-        pause = self._pause(error, sign)
+        repeats = self._repeats.get(self._now, 0)
+        pause = self._pause(error, sign, repeats)
         wanted = error.retry_after
-        if self._repeats[self._now] >= sign.cure.again or pause >= patience or self._now not in self._only:
+        if repeats >= sign.cure.again or pause >= patience or self._now not in self._only:
             return None
         if wanted is not None and wanted > _SHORT:
             return None
         if not self._may_repeat():
             return None
-        self._repeats[self._now] += 1
+        self._repeats[self._now] = repeats + 1
         return Step(self._now, pause)
 
-    def _pause(self, error: GatewayError, sign: Symptom) -> float:
+    def _pause(self, error: GatewayError, sign: Symptom, repeats: int) -> float:
         first = _FIRST_WHEN_BUSY if sign.cure.wait else _FIRST
         if error.retry_after is not None:
             # Some say 0, or a date that is past. All that were turned away together are not to come back
             # together.
             return max(first, error.retry_after) + self._chance() * _FIRST
-        return float(min(_LONGEST, first * 2 ** self._repeats[self._now]) * (1 - self._chance() / 2))
+        return float(min(_LONGEST, first * 2**repeats) * (1 - self._chance() / 2))
 
 
 def _is_larger(context: int | None, than: float | None) -> bool:
