@@ -154,7 +154,7 @@ class Rpc:
         if not isinstance(error, Exception) or isinstance(error, aio.AbortError):
             return
         if isinstance(error, aio.BaseError):
-            # A write that found the connection gone: there is nobody to tell, and nothing to mend.
+            # Of a write. There is nobody to tell, and nothing to mend.
             raise asyncio.CancelledError from None
         if not isinstance(error, GatewayError):
             # Left alone, gRPC would show the exception to the caller.
@@ -164,9 +164,14 @@ class Rpc:
 
     async def _fail(self, error: GatewayError) -> NoReturn:
         status = rpc_status.to_status(to_status(error))
-        await self._rpc.abort(
-            status.code, status.details, (*status.trailing_metadata, *self._trailers(failed=True))
-        )
+        trailers = (*status.trailing_metadata, *self._trailers(failed=True))
+        try:
+            await self._rpc.abort(status.code, status.details, trailers)
+        except aio.AbortError:
+            raise
+        except aio.BaseError:
+            # It has ended meanwhile, as its connection has: left alone, gRPC would log it as our fault.
+            raise asyncio.CancelledError from None
 
     def _trailers(self, *, failed: bool = False) -> tuple[tuple[str, str | bytes], ...]:
         receipt = self._call.receipt

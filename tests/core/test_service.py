@@ -1,9 +1,10 @@
 """What travels beside the messages of gRPC: metadata, errors and their details."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import grpc
 import pytest
@@ -16,7 +17,7 @@ from portico.testing.gateway import FakeGateway
 from portico.v1.gateway_pb2 import DESCRIPTOR
 from portico.v1.gateway_pb2_grpc import GatewayServiceStub
 from portico.v1.receipt_pb2 import Receipt
-from portico_core.service import add_gateway
+from portico_core.service import Rpc, add_gateway
 from tests.support.core import (
     Upstream,
     answer,
@@ -98,6 +99,26 @@ async def test_an_exception_does_not_reach_the_caller(told: Told, caplog: pytest
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert "sk-secret" not in repr(caught.value)
     assert caplog.text.count("KeyError: 'sk-secret'") == 2
+
+
+class Ended:
+    """What gRPC hands to a handler, for a call that ends as it is answered: no client can time that."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def time_remaining(self) -> None:
+        return None
+
+    async def abort(self, *_: object) -> NoReturn:
+        raise aio.BaseError('Failed "execute_batch"')
+
+
+async def test_an_error_that_finds_its_call_ended_ends_quietly() -> None:
+    """As a cancelled call does: an error of gRPC's own would be logged with a traceback."""
+    with pytest.raises(asyncio.CancelledError):
+        async with Rpc(ask(), cast("aio.ServicerContext[Any, Any]", Ended())):
+            raise upstream_failed("too late")
 
 
 async def test_clients_do_not_repeat_what_backends_have_failed_at() -> None:
