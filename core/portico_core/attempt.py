@@ -27,6 +27,10 @@ M = TypeVar("M")
 
 _log: Final = logging.getLogger("portico.attempts")
 
+# Seconds that a caller is told to wait, at most: some clients sleep for as long as they are told, and what a
+# backend says beyond that (a moment for a duration, a slip of units) it does not mean.
+_LONGEST_WAIT: Final = 86_400.0
+
 # Told of parameters that were left out; the names of unknown ones are the caller's.
 _MOST_DROPPED: Final = 16
 
@@ -222,6 +226,8 @@ class Attempt:
             _log.error("adapter raised %s", where, exc_info=error)
             return internal(repr(error))
         self.backend.redact(error)
+        if error.retry_after is not None:
+            error.retry_after = min(error.retry_after, _LONGEST_WAIT)
         _log.log(
             logging.INFO if error.error_class is ErrorClass.CALLER else logging.WARNING,
             "attempt failed %s",

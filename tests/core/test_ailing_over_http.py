@@ -59,6 +59,18 @@ async def test_a_backend_that_ails_is_left_alone(binding: str, ails: str) -> Non
         assert seconds - 10 < ailing.seconds_left <= seconds
 
 
+@pytest.mark.parametrize(("told", "seconds"), [("42", 42), ("86400", 86_400), ("1000000000", 86_400)])
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_a_caller_is_told_to_wait_as_the_backend_says_but_no_longer_than_a_day(
+    binding: str, told: str, seconds: float
+) -> None:
+    """Some clients sleep for as long as they are told."""
+    async with Upstream(says(429, told)) as upstream, BINDINGS[binding](over([upstream.url])) as gateway:
+        with pytest.raises(GatewayError) as caught:
+            await ASKING["unstreamed"](gateway)
+    assert caught.value.retry_after == seconds
+
+
 async def test_a_backend_that_was_mended_is_found_by_the_first_call() -> None:
     """Where there is no other: the last candidate is tried all the same."""
     async with Upstream([RESET]) as upstream, BINDINGS["direct"](over([upstream.url])) as gateway:
