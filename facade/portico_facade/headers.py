@@ -63,8 +63,8 @@ def forwarded(request: Request) -> list[Header]:
     connection = request.headers.get("connection")
     if connection is not None:
         dropped |= {token.strip().lower() for token in connection.split(",")}
-    kept = [(name, value) for name, value in request.pairs if name not in dropped]
-    if sum(len(name) + len(value) for name, value in kept) > MAX_HEADER_BYTES:
+    kept = [(name, value.encode("latin-1")) for name, value in request.pairs if name not in dropped]
+    if sum([len(name) + len(value) for name, value in kept]) > MAX_HEADER_BYTES:
         raise headers_too_large()
     return [Header(name=name, value=value) for name, value in kept]
 

@@ -7,7 +7,7 @@ names, several lengths, a length beside an encoding. None of its leniencies is s
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -41,7 +41,7 @@ class Request(Struct, frozen=True):
     #: Names in lower case; several values of a name in one, parted by commas.
     headers: Mapping[str, str]
     #: Each value by itself.
-    pairs: Sequence[tuple[str, bytes]]
+    pairs: Iterable[tuple[str, str]]
     #: Bytes of its body; None: it comes in chunks.
     length: int | None
 
@@ -64,11 +64,11 @@ class _Fields:
     """Collects what llhttp finds."""
 
     def __init__(self) -> None:
-        self.pairs: list[tuple[str, bytes]] = []
+        self.pairs: list[tuple[str, str]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # llhttp leaves what stands behind a value.
-        self.pairs.append((name.decode("ascii").lower(), value.rstrip(b" \t")))
+        self.pairs.append((name.decode("ascii").lower(), value.decode("latin-1").rstrip(" \t")))
 
 
 def read_request(head: bytes) -> Request:
@@ -84,10 +84,11 @@ def read_request(head: bytes) -> Request:
         pass
     except HttpParserError as error:
         raise malformed() from error
-    pairs = fields.pairs
-    by_name = {name: value.decode("latin-1") for name, value in pairs}
-    if len(by_name) < len(pairs):
-        by_name = _joined(pairs)
+    by_name = dict(fields.pairs)
+    # Of most requests the dictionary is all that is kept while they are answered.
+    pairs: Iterable[tuple[str, str]] = by_name.items()
+    if len(by_name) < len(fields.pairs):
+        pairs, by_name = fields.pairs, _joined(fields.pairs)
     method, target, minor = line.groups()
     version = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
     host = by_name.get("host", "" if version == "HTTP/1.0" else None)
@@ -105,11 +106,10 @@ def malformed() -> GatewayError:
     return invalid_request("The request is not HTTP/1.1 as RFC 9112 defines it.", code="malformed")
 
 
-def _joined(pairs: Sequence[tuple[str, bytes]]) -> dict[str, str]:
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     by_name: dict[str, str] = {}
     for name, value in pairs:
-        text = value.decode("latin-1")
-        by_name[name] = f"{by_name[name]},{text}" if name in by_name else text
+        by_name[name] = f"{by_name[name]},{value}" if name in by_name else value
     return by_name
 
 

@@ -17,6 +17,11 @@ _ENCODINGS: Final = _GZIP | {"", "identity"}
 class Upload:
     """A request, and what has come of its body. ``limit``: bytes that a body may have, unpacked too."""
 
+    __slots__ = (
+        *("_encoding", "_limit", "_pieces", "_size", "_size_before"),
+        *("refused", "request", "started", "whole"),
+    )
+
     def __init__(self, request: Request, limit: int) -> None:
         #: ``time.monotonic()`` at which its headers had been read.
         self.started = time.monotonic()
