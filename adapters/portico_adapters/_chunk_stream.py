@@ -15,8 +15,8 @@ R_contra = TypeVar("R_contra", StreamResponse, StreamCompleteResponse, contravar
 # How much of what is no stream is searched for an error.
 _HEAD_BYTES: Final = 64 * 1024
 
-# Events of the first message, for which its caller waits most: at Azure what it says of the prompt, a role,
-# and a token. What else their read brought, a hundred tokens as it may be, waits until they have gone.
+# Events at the start, for which a caller waits most: at Azure what it says of the prompt, a role, and a
+# token. What else their read brought, a hundred tokens as it may be, waits until they have gone.
 _FIRST: Final = 3
 
 
@@ -53,8 +53,8 @@ class ChunkStream(Generic[R]):
         #: The start of the body, as long as no event has come of it, and how much may still be kept.
         self._head: list[bytes] | None = []
         self._room = max_event_bytes
-        #: No event has come.
-        self._at_start = True
+        #: How many of the first events are still to come.
+        self._first = _FIRST
         #: ``[DONE]`` has come: nothing that follows counts.
         self.done = False
 
@@ -66,9 +66,10 @@ class ChunkStream(Generic[R]):
             raise answer_too_large("event", str(error)) from error
         if self._head is not None:
             self._keep(data, events)
-        if self._at_start and events:
-            self._at_start = False
-            return chain(self._messages(events[:_FIRST]), self._messages(events[_FIRST:]))
+        if self._first:
+            first, rest = events[: self._first], events[self._first :]
+            self._first -= len(first)
+            return chain(self._messages(first), self._messages(rest))
         message = self._message()
         taken = self._chunks.parse_run(events, 0, message)
         if taken == len(events):

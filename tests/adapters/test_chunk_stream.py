@@ -22,9 +22,13 @@ def said(message: StreamResponse) -> str:
 
 
 def test_the_first_token_waits_for_no_other() -> None:
-    """However many its read brought; later reads make one message each."""
+    """However many its read brought, and if a role came before; later reads make one message each."""
     chunks = stream()
     assert list(map(said, chunks.feed(read(*"abcdefghij")))) == ["abc", "defghij"]
+    assert list(map(said, chunks.feed(read(*"klmnopqrst")))) == ["klmnopqrst"]
+    chunks = stream()
+    assert list(map(said, chunks.feed(read("a")))) == ["a"]
+    assert list(map(said, chunks.feed(read(*"bcdefghij")))) == ["bc", "defghij"]
     assert list(map(said, chunks.feed(read(*"klmnopqrst")))) == ["klmnopqrst"]
 
 
