@@ -76,10 +76,15 @@ class Watchdog:
             self._hurry = End(monotonic() + seconds, self._silent)
             self._ends = (*self._ends, self._hurry)
             # Armed anew by the next wait.
-            self.close()
+            self._disarm()
 
     def close(self) -> None:
         """Disarm the timer for good."""
+        self._disarm()
+        # The ends know whose they are: all of a call would wait for the garbage collector.
+        self._ends, self._hurry, self._task = (), None, None
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

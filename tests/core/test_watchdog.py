@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
+import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -251,6 +254,31 @@ async def test_closing_disarms_the_timer(clock: Clock) -> None:
     await task
     dog.close()
     assert all(handle.cancelled() for _, _, handle in clock.timers)
+
+
+async def test_what_is_closed_keeps_nobody(clock: Clock) -> None:
+    """Whoever has a watchdog and tells it of ends is freed with it, without the garbage collector."""
+
+    class Owner:
+        def __init__(self) -> None:
+            self.dog = Watchdog(30, [End(clock.now + 50, self.late)])
+
+        def late(self) -> GatewayError:
+            return upstream_silent("late")
+
+    gc.disable()
+    try:
+        owner = Owner()
+        with owner.dog:
+            owner.dog.hurry(2)
+        owner.dog.close()
+        clock.timers.clear()
+        kept, dog = weakref.ref(owner), owner.dog
+        del owner
+        assert kept() is None
+        assert sys.getrefcount(dog) == 2
+    finally:
+        gc.enable()
 
 
 async def test_each_wait_may_be_in_another_task(clock: Clock) -> None:
