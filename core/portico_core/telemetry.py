@@ -56,7 +56,7 @@ def log(call: Call, made: Receipt) -> None:
     """Write the line of a call. Calls that ask no model are told at DEBUG: probes make many of them."""
     if not _log.isEnabledFor(logging.INFO):
         return
-    level = logging.INFO if call.params.ByteSize() else logging.DEBUG
+    level = logging.INFO if call.params.ListFields() else logging.DEBUG
     if not _log.isEnabledFor(level):
         return
     error, usage = call.error, made.usage

@@ -15,7 +15,7 @@ from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.completions_pb2 import TextCompletionParams, TextInput
 from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
-from portico.v1.message_pb2 import ChatMessage, ContentPart
+from portico.v1.message_pb2 import ChatMessage
 from portico_core import unknown_members
 from portico_core.bare_contract import may_have_extra
 
@@ -46,13 +46,18 @@ def check_chat(params: ChatCompletionParams) -> None:
     _check_model(params.model)
     if not params.messages:
         raise invalid_request("You must provide at least one message.", "messages")
-    roles = [message.role for message in params.messages]
-    if not all(roles):
-        name = f"messages[{roles.index('')}]"
-        raise invalid_request(f"{name} has no role.", f"{name}.role")
+    # One pass finds what needs more than a glance: conversations are long, and parts few.
+    suspects = []
+    for index, message in enumerate(params.messages):
+        role = message.role
+        if not role:
+            raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
+        if message.content_parts or (role == "user" and not message.HasField("content")):
+            suspects.append((message, f"messages[{index}].content"))
     _check_numbers(params)
     _check_all_extra(params)
-    _check_contents(params.messages)
+    for message, path in suspects:
+        _check_content(message, path)
 
 
 def check_complete(params: TextCompletionParams) -> None:
@@ -70,22 +75,16 @@ def check_embed(params: EmbeddingParams) -> None:
     _check_all_extra(params)
 
 
-def _check_contents(messages: Iterable[ChatMessage]) -> None:
-    """Refuse messages in which the backend would miss what is said."""
-    for index, message in enumerate(messages):
-        if message.content_parts:
-            _check_parts(message.content_parts, f"messages[{index}].content")
-        # An assistant may have called tools instead, and vendors' roles have rules of their own.
-        elif message.role == "user" and not message.HasField("content"):
-            raise _missing(f"messages[{index}].content")
-
-
-def _check_parts(parts: Iterable[ContentPart], path: str) -> None:
-    for index, part in enumerate(parts):
+def _check_content(message: ChatMessage, path: str) -> None:
+    """Refuse a message in which the backend would miss what is said."""
+    for index, part in enumerate(message.content_parts):
         if not part.type:
             raise _missing(f"{path}[{index}].type")
         if part.type == "text" and not part.HasField("text"):
             raise _missing(f"{path}[{index}].text")
+    # An assistant may have called tools instead, and vendors' roles have rules of their own.
+    if message.role == "user" and not message.content_parts and not message.HasField("content"):
+        raise _missing(path)
 
 
 def _missing(path: str) -> GatewayError:

@@ -71,12 +71,12 @@ def kind(text: Raw) -> str:
     return "an integer" if bytes(text).removeprefix(b"-").isdigit() else "a decimal"
 
 
-def spliced(typed: Mapping[str, object], extra: str) -> Raw:
+def spliced(typed: Mapping[str, object], extra: str) -> bytes:
     """Write an object of ``typed`` members and those of the JSON object ``extra``."""
     inner = extra.strip()[1:-1]
     if not inner.strip():
-        return Raw(encode(typed))
-    return Raw(b"%b%b%b}" % (encode(typed)[:-1], b"," if typed else b"", inner.encode()))
+        return encode(typed)
+    return b"%b%b%b}" % (encode(typed)[:-1], b"," if typed else b"", inner.encode())
 
 
 def _has_surrogates(text: Raw | bytes) -> bool:

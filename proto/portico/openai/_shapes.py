@@ -119,7 +119,7 @@ class Shape:
         Raises ``MismatchError`` for a text that is carried as JSON and is none.
         """
         written, extra = self.parts(message)
-        return spliced(written, extra) if extra else written
+        return Raw(spliced(written, extra)) if extra else written
 
     def parts(self, message: Any) -> tuple[dict[str, object], str]:
         """Return the members for the fields of ``message``, and its ``extra_json``."""

@@ -105,7 +105,7 @@ class _Body(Generic[P]):
                     written.pop("stream_options", None)
                 else:
                     written["stream_options"] = _STREAM_OPTIONS.write(options)
-            return bytes(spliced(written, extra))
+            return spliced(written, extra)
         except MismatchError as mismatch:
             raise _refused(mismatch) from None
         except RecursionError:
