@@ -93,6 +93,8 @@ class UpstreamClient:
                         message.headers.extend(picked)
                         picked = []
                     yield message
+                    # More than a KiB: not kept while the stream waits.
+                    del message
                 if translator.done:
                     await answer.finish()
                     return

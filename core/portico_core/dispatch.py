@@ -88,4 +88,5 @@ async def stream(
                 async with aclosing(follow(attempt, method, operation)) as responses:
                     async for response in responses:
                         yield response
+                        del response
                 return

@@ -43,13 +43,18 @@ async def follow(
                     response.header.model = attempt.candidate.public or call.model
                 if attempt.committed:
                     yield response
+                    # A message takes more than a KiB: none is kept while the stream waits.
+                    del response
                     continue
                 held.append(response)
+                del response
                 if progress.committed:
                     attempt.commit()
                     held[0].served.CopyFrom(attempt.served)
                     for each in _joined(held):
                         yield each
+                    held.clear()
+                    del each
         if not progress.whole:
             raise upstream_failed("The backend's stream broke off before the answer was whole.")
         if progress.contradiction:

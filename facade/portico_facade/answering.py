@@ -67,6 +67,8 @@ class Answering(Handler):
                     if not self.begun:
                         self._set_origin(response)
                     block = renderer.render(response)
+                    # More than a KiB: not kept while the stream waits.
+                    del response
                     if traced:
                         self._log_content("gets", block)
                     slow = events.send(block)
