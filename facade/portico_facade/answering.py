@@ -93,9 +93,10 @@ class Answering(Handler):
     ) -> None:
         """Tell who serves the answer, and which limits the backend named."""
         if response.HasField("served"):
-            self.headers["X-Portico-Model"] = headers.served_by(response.served)
-            if response.served.dropped:
-                self.headers["X-Portico-Dropped"] = headers.listed(response.served.dropped)
+            served = response.served
+            self.headers["X-Portico-Model"] = headers.served_by(served)
+            if served.dropped:
+                self.headers["X-Portico-Dropped"] = headers.listed(served.dropped)
         self.set_headers(headers.returned(response.headers))
 
     def _log_content(self, verb: str, body: bytes) -> None:

@@ -7,6 +7,7 @@ names, several lengths, a length beside an encoding. None of its leniencies is s
 """
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -67,8 +68,9 @@ class _Fields:
         self.pairs: list[tuple[str, str]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp leaves what stands behind a value.
-        self.pairs.append((name.decode("ascii").lower(), value.decode("latin-1").rstrip(" \t")))
+        # Names are the same in most requests: those that wait share them. What follows a value llhttp leaves.
+        known = sys.intern(name.decode("ascii").lower())
+        self.pairs.append((known, value.decode("latin-1").rstrip(" \t")))
 
 
 def read_request(head: bytes) -> Request:
