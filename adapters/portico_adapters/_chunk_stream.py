@@ -16,8 +16,10 @@ R_contra = TypeVar("R_contra", StreamResponse, StreamCompleteResponse, contravar
 _HEAD_BYTES: Final = 64 * 1024
 
 # Events at the start, for which a caller waits most: at Azure what it says of the prompt, a role, and a
-# token. What else their read brought, a hundred tokens as it may be, waits until they have gone.
+# token. What else their read brought, a hundred tokens as it may be, waits until they have gone, where it is
+# more than a few.
 _FIRST: Final = 3
+_FEW: Final = 8
 
 
 class Parser(Protocol[R_contra]):
@@ -67,9 +69,10 @@ class ChunkStream(Generic[R]):
         if self._head is not None:
             self._keep(data, events)
         if self._first:
-            first, rest = events[: self._first], events[self._first :]
-            self._first -= len(first)
-            return chain(self._messages(first), self._messages(rest))
+            first = self._first
+            self._first = max(0, first - len(events))
+            if len(events) > _FEW:
+                return chain(self._messages(events[:first]), self._messages(events[first:]))
         message = self._message()
         taken = self._chunks.parse_run(events, 0, message)
         if taken == len(events):

@@ -32,17 +32,23 @@ def test_the_first_token_waits_for_no_other() -> None:
     assert list(map(said, chunks.feed(read(*"klmnopqrst")))) == ["klmnopqrst"]
 
 
+def test_a_few_tokens_that_came_together_go_together() -> None:
+    """They cost less than another message."""
+    assert list(map(said, stream().feed(read(*"abcdefgh")))) == ["abcdefgh"]
+
+
 def test_what_follows_the_first_token_is_not_looked_at_before_it_has_gone() -> None:
     """Even where it is an error."""
-    messages = iter(stream().feed(read(*"abc") + b"data: garbage\n\n"))
+    messages = iter(stream().feed(read(*"abcdefgh") + b"data: garbage\n\n"))
     assert said(next(messages)) == "abc"
+    assert said(next(messages)) == "defgh"
     with pytest.raises(GatewayError):
         next(messages)
 
 
 def test_nothing_counts_behind_the_end() -> None:
     """Neither in the same message nor in one of its own."""
-    for before in ("ab", "abc", "abcd"):
+    for before in ("ab", "abc", "abcd", "abcdefgh"):
         chunks = stream()
         told = "".join(map(said, chunks.feed(read(*before) + b"data: [DONE]\n\n" + read("x", "y", "z"))))
         assert told == before
