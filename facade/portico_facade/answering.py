@@ -15,7 +15,6 @@ from portico.v1.gateway_pb2 import (
     StreamCompleteResponse,
     StreamResponse,
 )
-from portico.v1.headers_pb2 import Header
 from portico_facade import headers
 from portico_facade.handler import Handler, log, shutting_down
 from portico_facade.sse import EventStream
@@ -46,10 +45,6 @@ class Answering(Handler):
         body = self.upload.body()
         self._log_content("asks", body)
         return body
-
-    def forwarded(self) -> list[Header]:
-        """Return the headers that go on to the gateway."""
-        return headers.forwarded(self.request)
 
     def answer(self, response: ChatResponse | CompleteResponse | EmbedResponse, body: bytes) -> None:
         """Send a whole answer. ``response``: where it came from; ``body``: how it is written."""

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable
 
 from portico.openai.chunks import ChunkRenderer
-from portico.openai.requests import parse_chat
+from portico.openai.requests import read_chat
 from portico.openai.responses import render_completion
-from portico.v1.gateway_pb2 import ChatRequest, ChatResponse, StreamRequest
+from portico.v1.gateway_pb2 import ChatResponse, StreamRequest
+from portico_facade import headers
 from portico_facade.answering import Answering
 
 
@@ -16,14 +17,16 @@ class ChatCompletions(Answering):
 
     def post(self) -> Awaitable[None]:
         """Answer ``{"model", "messages", "stream"?, …}``."""
-        params, self.streamed = parse_chat(self.asked())
-        self.model = params.model
-        gateway, headers = self.facade.gateway, self.forwarded()
+        request = read_chat(self.asked())
+        self.model = request.params.model
+        self.streamed = isinstance(request, StreamRequest)
+        headers.forward(self.request, request)
         # No coroutine: what has been made of the body is not kept for as long as its answer takes.
-        if self.streamed:
-            responses = gateway.stream(StreamRequest(params=params, headers=headers), self.context())
-            return self.relay(responses, ChunkRenderer(include_usage=params.stream_options.include_usage))
-        return self._whole(gateway.chat(ChatRequest(params=params, headers=headers), self.context()))
+        if isinstance(request, StreamRequest):
+            include_usage = request.params.stream_options.include_usage
+            responses = self.facade.gateway.stream(request, self.context())
+            return self.relay(responses, ChunkRenderer(include_usage=include_usage))
+        return self._whole(self.facade.gateway.chat(request, self.context()))
 
     async def _whole(self, asked: Awaitable[ChatResponse]) -> None:
         response = await asked

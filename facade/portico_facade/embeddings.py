@@ -1,8 +1,8 @@
 """POST /v1/embeddings."""
 
-from portico.openai.requests import parse_embed
+from portico.openai.requests import read_embed
 from portico.openai.responses import render_embeddings
-from portico.v1.gateway_pb2 import EmbedRequest
+from portico_facade import headers
 from portico_facade.answering import Answering
 
 
@@ -13,9 +13,10 @@ class Embeddings(Answering):
 
     async def post(self) -> None:
         """Answer ``{"model", "input", "encoding_format"?, …}``."""
-        params = parse_embed(self.asked())
+        request = read_embed(self.asked())
+        params = request.params
         self.model = params.model
-        request = EmbedRequest(params=params, headers=self.forwarded())
+        headers.forward(self.request, request)
         response = await self.facade.gateway.embed(request, self.context())
         body = render_embeddings(response.embeddings, encoding_format=params.encoding_format)
         self.answer(response, body)

@@ -4,14 +4,34 @@ import math
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from portico.errors import AUTHENTICATION, INVALID_REQUEST, QUOTA, ErrorClass, GatewayError
+from portico.v1.gateway_pb2 import (
+    ChatRequest,
+    CompleteRequest,
+    EmbedRequest,
+    GetModelRequest,
+    ListModelsRequest,
+    StreamCompleteRequest,
+    StreamRequest,
+)
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Receipt, Served
 from portico.v1.usage_pb2 import UsageSource
 from portico_facade.request import Request
+
+#: The requests that the caller's headers go on with.
+Forwarding: TypeAlias = (
+    ChatRequest
+    | StreamRequest
+    | CompleteRequest
+    | StreamCompleteRequest
+    | EmbedRequest
+    | ListModelsRequest
+    | GetModelRequest
+)
 
 #: What the contract allows for ``ChatRequest.headers``.
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -54,8 +74,8 @@ _PLAIN: Final = re.compile(r"[\x20-\x7e]*")
 _SHORT: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
-def forwarded(request: Request) -> list[Header]:
-    """Return the caller's headers for the core: names in lower case, values as received.
+def forward(request: Request, to: Forwarding) -> None:
+    """Give the caller's headers to a request for the core: names in lower case, values as received.
 
     Raises 431 above 32 KiB.
     """
@@ -68,7 +88,8 @@ def forwarded(request: Request) -> list[Header]:
     ]
     if sum([len(name) + len(value) for name, value in kept]) > MAX_HEADER_BYTES:
         raise headers_too_large()
-    return [Header(name=name, value=value) for name, value in kept]
+    for name, value in kept:
+        to.headers.add(name=name, value=value)
 
 
 def headers_too_large() -> GatewayError:

@@ -14,7 +14,8 @@ class Models(Handler):
 
     async def get(self) -> None:
         """Answer with the list."""
-        request = ListModelsRequest(headers=headers.forwarded(self.request))
+        request = ListModelsRequest()
+        headers.forward(self.request, request)
         response = await self.facade.gateway.list_models(request, self.context())
         # Tells a gateway that has this one as a backend that names grow here (docs/decisions/0006).
         self.headers["X-Portico-Hops"] = "0"
@@ -32,7 +33,8 @@ class Model(Handler):
     async def get(self, name: str) -> None:
         """Answer with the model ``name``, slashes and all."""
         self.model = name
-        request = GetModelRequest(id=name, headers=headers.forwarded(self.request))
+        request = GetModelRequest(id=name)
+        headers.forward(self.request, request)
         response = await self.facade.gateway.get_model(request, self.context())
         self.finish(render_model(response.model))
 

@@ -1,7 +1,7 @@
 """Requests: the bodies of OpenAI's POST endpoints <-> the parameters of the RPCs."""
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 from msgspec import Raw, ValidationError
@@ -13,32 +13,58 @@ from portico.openai._values import MismatchError, boolean, missing
 from portico.v1.chat_pb2 import ChatCompletionParams, StreamOptions
 from portico.v1.completions_pb2 import TextCompletionParams
 from portico.v1.embeddings_pb2 import EmbeddingParams
+from portico.v1.gateway_pb2 import (
+    ChatRequest,
+    CompleteRequest,
+    EmbedRequest,
+    StreamCompleteRequest,
+    StreamRequest,
+)
 
-P = TypeVar("P", bound=Message)
+W = TypeVar("W", bound=Message)
+S = TypeVar("S", bound=Message)
+
+_TRUE: Final = Raw(b"true")
 
 _SHAPES: Final = Shapes(lenient=False)
 _STREAM_OPTIONS: Final = _SHAPES[StreamOptions.DESCRIPTOR]
 
 
-def parse_chat(body: bytes) -> tuple[ChatCompletionParams, bool]:
-    """Read the body of POST /v1/chat/completions. The second value is ``stream``, which has no field.
+def read_chat(body: bytes) -> ChatRequest | StreamRequest:
+    """Read the body of POST /v1/chat/completions into a request without headers.
 
-    Raises GatewayError (400) for what is no JSON object, for a known member of a wrong type, and
-    where the model, the messages or a message's role is missing; ``param`` names the member as
-    OpenAI does (``messages[0].role``).
+    Which of the two says the body's ``stream``. Raises GatewayError (400) for what is no JSON object, for
+    a known member of a wrong type, and where the model, the messages or a message's role is missing;
+    ``param`` names the member as OpenAI does (``messages[0].role``).
     """
-    return _CHAT.parse(body)
+    return _CHAT.read(body)
+
+
+def read_complete(body: bytes) -> CompleteRequest | StreamCompleteRequest:
+    """Read the body of POST /v1/completions, as ``read_chat`` does; it must have a model and a prompt."""
+    return _COMPLETE.read(body)
+
+
+def read_embed(body: bytes) -> EmbedRequest:
+    """Read the body of POST /v1/embeddings, as ``read_chat`` does; it must have a model and an input."""
+    return _EMBED.read(body)
+
+
+def parse_chat(body: bytes) -> tuple[ChatCompletionParams, bool]:
+    """Read a body as ``read_chat`` does; return its parameters, and ``stream``, which is none of them."""
+    request = read_chat(body)
+    return request.params, isinstance(request, StreamRequest)
 
 
 def parse_complete(body: bytes) -> tuple[TextCompletionParams, bool]:
-    """Read the body of POST /v1/completions, as ``parse_chat`` does; it must have a model and a prompt."""
-    return _COMPLETE.parse(body)
+    """Read a body as ``read_complete`` does; return its parameters, and ``stream``."""
+    request = read_complete(body)
+    return request.params, isinstance(request, StreamCompleteRequest)
 
 
 def parse_embed(body: bytes) -> EmbeddingParams:
-    """Read the body of POST /v1/embeddings, as ``parse_chat`` does; it must have a model and an input."""
-    params, _ = _EMBED.parse(body)
-    return params
+    """Read a body as ``read_embed`` does; return its parameters."""
+    return read_embed(body).params
 
 
 def render_chat(
@@ -65,24 +91,32 @@ def render_embed(params: EmbeddingParams, *, model: str) -> bytes:
     return _EMBED.render(params, model)
 
 
-class _Body(Generic[P]):
-    """How the body of one endpoint is read and written."""
+class _Body(Generic[W, S]):
+    """How the body of one endpoint is read and written.
 
-    def __init__(self, of: type[P], shape: Shape, require: Callable[[P], None], *, streams: bool) -> None:
-        self._of = of
+    ``whole`` and ``streamed``: its requests; the same where it has no streams.
+    """
+
+    def __init__(
+        self, whole: type[W], streamed: type[S], shape: Shape, require: Callable[[Any], None]
+    ) -> None:
+        self._whole = whole
+        self._streamed = streamed
         self._shape = shape
         self._require = require
-        self._streams = streams
 
-    def parse(self, body: bytes) -> tuple[P, bool]:
-        params = self._of()
+    def read(self, body: bytes) -> W | S:
         try:
             found = _members(body)
-            stream = found.pop("stream", None) if self._streams else None
+            stream = found.pop("stream", None) if self._streamed is not self._whole else None
+            request: Any = self._streamed() if stream == _TRUE else self._whole()
+            # Filled where it stays: a request that is made of its parameters copies them.
+            params = request.params
             self._shape.read(found, params)
             _require_member(params, "model")
             self._require(params)
-            return params, _is_set(stream, "stream")
+            _require_boolean(stream, "stream")
+            return cast("W | S", request)
         except MismatchError as mismatch:
             raise _refused(mismatch) from None
         except RecursionError:
@@ -93,7 +127,7 @@ class _Body(Generic[P]):
             raise _unreadable(f"{error}.") from None
 
     def render(
-        self, params: P, model: str, *, stream: bool = False, options: StreamOptions | None = None
+        self, params: Message, model: str, *, stream: bool = False, options: StreamOptions | None = None
     ) -> bytes:
         """``options``: those of a stream. None: it is sent without."""
         try:
@@ -129,9 +163,10 @@ def _members(body: bytes) -> dict[str, Raw]:
         raise invalid_request(message, code="invalid_type") from None
 
 
-def _is_set(flag: Raw | None, member: str) -> bool:
+def _require_boolean(flag: Raw | None, member: str) -> None:
     try:
-        return flag is not None and bool(boolean(flag))
+        if flag is not None:
+            boolean(flag)
     except MismatchError as mismatch:
         raise mismatch.under(member) from None
 
@@ -161,18 +196,16 @@ def _unreadable(why: str) -> GatewayError:
     return invalid_request(f"We could not parse the JSON body of your request. {why}", code="invalid_json")
 
 
-_CHAT: Final = _Body(
-    ChatCompletionParams, _SHAPES[ChatCompletionParams.DESCRIPTOR], _require_messages, streams=True
-)
+_CHAT: Final = _Body(ChatRequest, StreamRequest, _SHAPES[ChatCompletionParams.DESCRIPTOR], _require_messages)
 _COMPLETE: Final = _Body(
-    TextCompletionParams,
+    CompleteRequest,
+    StreamCompleteRequest,
     _SHAPES[TextCompletionParams.DESCRIPTOR],
     lambda params: _require_member(params, "prompt"),
-    streams=True,
 )
 _EMBED: Final = _Body(
-    EmbeddingParams,
+    EmbedRequest,
+    EmbedRequest,
     _SHAPES[EmbeddingParams.DESCRIPTOR],
     lambda params: _require_member(params, "input"),
-    streams=False,
 )
