@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 from tests.bench.answers import around, end
 from tests.bench.lockstep import Backend, Caller
 from tests.bench.relay import Relay
+from tests.bench.targets import by_rpc
 from tests.support.processes import Process, process
 
 LAYOUTS: Final = ("in process", "linked", "RPCs")
@@ -143,8 +144,7 @@ async def bench(layout: str) -> AsyncIterator[Bench]:
             core, core_address = await start("core", "--config", str(config), "--listen", "127.0.0.1:0")
             relay = Relay(core_address)
             target = await stack.enter_async_context(relay.listening())
-            # What may be several cores is asked by RPC.
-            target = target if layout == "linked" else f"ipv4:{target}"
+            target = target if layout == "linked" else by_rpc(target)
             front, address = await start("facade", "--core", target, "--listen", "127.0.0.1:0")
             parts = [core, front]
         listening = address.rpartition(":")

@@ -117,16 +117,24 @@ def _serve(config: Path, env: Mapping[str, str]) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def _halves(config: Path, env: Mapping[str, str], *, linked: bool) -> Iterator[Target]:
-    """Run facade and core apart: by links, or by an RPC for each call as to what may be several."""
+    """Run facade and core apart: by links, or by an RPC for each call."""
     quiet = {"LOG_LEVEL": "warning", **env}
     with tempfile.TemporaryDirectory(prefix="portico-bench-") as folder:
         listen = f"unix:{folder}/core.sock" if linked else "127.0.0.1:0"
         with (
             core(listen, config, env=quiet) as behind,
-            facade(listen if linked else f"ipv4:{behind.address}", config, env=quiet) as front,
+            facade(listen if linked else by_rpc(behind.address), config, env=quiet) as front,
         ):
             pids = (behind.process.popen.pid, front.process.popen.pid)
             yield Target(f"http://{front.address}/v1", roots=pids)
+
+
+def by_rpc(address: str) -> str:
+    """Return a target to which no links are kept: what a certain server of names is to be asked for.
+
+    It is not, as an address needs no looking up.
+    """
+    return f"dns://127.0.0.1:53/{address}"
 
 
 def _configured(backend: str, folder: Path) -> Path:

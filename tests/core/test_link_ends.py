@@ -65,7 +65,7 @@ async def test_a_link_that_breaks_fails_each_of_its_calls_once() -> None:
         streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(10)]
         await asyncio.gather(*map(anext, streams))
         await until(lambda: len(gateway.calls) == 20, "all calls at the core")
-        first = set(there.links._open)
+        first = set(there.links.open)
         for link in first:
             link._stream.cancel()
         waiting = [asyncio.create_task(anext(stream)) for stream in streams]
@@ -76,7 +76,7 @@ async def test_a_link_that_breaks_fails_each_of_its_calls_once() -> None:
         assert there.links.pick() is None
         gateway.on_chat = [answer()]
         assert await there.gateway.chat(ask(), CallContext("")) == answer()
-        await until(lambda: len(there.links._open - first) == 2, "two new links")
+        await until(lambda: len(there.links.open - first) == 2, "two new links")
         await there.empty()
 
 
@@ -86,9 +86,9 @@ async def test_a_stream_that_was_made_before_its_link_left_takes_another_way() -
     go_on.set()
     async with linked(scripted(go_on)) as there:
         stream = there.gateway.stream(ask_stream(), CallContext(""))
-        for link in list(there.links._open):
+        for link in list(there.links.open):
             link.leave()
-        await until(lambda: all(link.leaving for link in there.links._open), "the end of the links")
+        await until(lambda: all(link.leaving for link in there.links.open), "the end of the links")
         assert contents(await read(stream)) == "Hello"
 
 
@@ -113,7 +113,7 @@ async def test_a_core_without_links_is_called_by_rpc() -> None:
                 await until(lambda: tries.count >= 4, "further tries")
                 assert time.monotonic() - started > 0.4
             async with server(address, gateway, LinkServicer(gateway)):
-                await until(lambda: len(links._open) == 2, "two links")
+                await until(lambda: len(links.open) == 2, "two links")
                 assert await there.chat(ask(), CallContext("")) == answer()
 
 
@@ -141,12 +141,6 @@ async def older(address: str, gateway: FakeGateway, tries: Tries) -> AsyncIterat
         yield
     finally:
         await running.stop(None)
-
-
-async def test_several_cores_are_called_by_rpc() -> None:
-    """Single calls spread better."""
-    async with clean(), Links("ipv4:127.0.0.1:1,127.0.0.1:2") as links:
-        assert links._tasks == set()
 
 
 async def test_large_requests_go_by_rpc() -> None:
@@ -188,11 +182,11 @@ async def test_a_draining_core_finishes_what_goes_over_links() -> None:
         ):
             core = Server(gateway)
             await core.start([address])
-            await until(lambda: len(links._open) == 2, "two links")
+            await until(lambda: len(links.open) == 2, "two links")
             there = LinkedGateway(RemoteGateway(channel), links.pick)
             streams = [there.stream(ask_stream(), CallContext("")) for _ in range(20)]
             first = await asyncio.gather(*map(anext, streams))
-            assert sum(link.in_flight for link in links._open) == 20
+            assert sum(link.in_flight for link in links.open) == 20
 
             stopping = asyncio.create_task(core.stop(60))
             await until(lambda: links.pick() is None, "the core's word that it leaves")
@@ -216,7 +210,7 @@ async def test_a_core_that_stops_at_once_ends_its_calls(caplog: pytest.LogCaptur
         async with clean(), direct(config({"a": upstream})) as gateway, Links(address) as links:
             core = Server(gateway)
             await core.start([address])
-            await until(lambda: len(links._open) == 2, "two links")
+            await until(lambda: len(links.open) == 2, "two links")
             stream = LinkedGateway(FakeGateway(), links.pick).stream(ask_stream(), CallContext(""))
             await anext(stream)
             await core.stop(0.1)
@@ -247,7 +241,7 @@ async def test_a_link_is_replaced_by_age_without_losing_a_call() -> None:
     go_on = asyncio.Event()
     gateway = scripted(go_on)
     async with linked(gateway, max_age_seconds=1) as there:
-        first = set(there.links._open)
+        first = set(there.links.open)
         # As many as take both links.
         streams = [there.gateway.stream(ask_stream(), CallContext("")) for _ in range(130)]
         begun = await asyncio.gather(*map(anext, streams))
@@ -256,14 +250,14 @@ async def test_a_link_is_replaced_by_age_without_losing_a_call() -> None:
         seen = set(first)
         while len(seen - first) < 4:
             assert await there.gateway.chat(ask(), CallContext("")) == answer()
-            seen |= there.links._open
+            seen |= there.links.open
         there.gateway._remote = rpcs
-        assert first <= there.links._open
+        assert first <= there.links.open
         go_on.set()
         for each, stream in zip(begun, streams, strict=True):
             assert contents([each, *await read(stream)]) == "Hello"
-        await until(lambda: not first & there.links._open, "the end of the old links")
-        await until(lambda: len(there.links._open) == 2, "two links")
+        await until(lambda: not first & there.links.open, "the end of the old links")
+        await until(lambda: len(there.links.open) == 2, "two links")
 
 
 # --- what others see of it

@@ -226,7 +226,7 @@ async def test_strange_cores(what: str) -> None:
             aio.insecure_channel(address, channel_options()) as channel,
             Links(address) as links,
         ):
-            await until(lambda: len(links._open) == 2, "two links")
+            await until(lambda: len(links.open) == 2, "two links")
             gateway = LinkedGateway(RemoteGateway(channel), links.pick)
             stream = gateway.stream(ask_stream(), CallContext(""))
             first = TOKEN in frames
@@ -238,7 +238,7 @@ async def test_strange_cores(what: str) -> None:
                 assert caught.value.http_status == status
             else:
                 assert [each async for each in stream] == []
-            assert all(link.in_flight == 0 for link in links._open)
+            assert all(link.in_flight == 0 for link in links.open)
 
 
 async def test_an_end_without_an_answer_is_no_answer() -> None:
@@ -280,7 +280,7 @@ async def greets(context: Any) -> None:
 @pytest.mark.parametrize("script", [silent, closes, cancels, fails, chats, greets])
 async def test_a_core_that_opens_no_links(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries go on at a calm pace, and calls go by RPC meanwhile."""
-    monkeypatch.setattr("portico.link.links._PATIENCE", 0.3)
+    monkeypatch.setattr("portico.link.keeper._PATIENCE", 0.3)
     gateway, core = FakeGateway(), Core(script)
     gateway.on_chat = [answer()]
     with socket_path() as address:

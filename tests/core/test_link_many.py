@@ -28,13 +28,13 @@ async def test_calls_spread_over_both_links() -> None:
             return streams
 
         few = await begun(100)
-        assert {link.in_flight for link in there.links._open} == {0, 100}
+        assert {link.in_flight for link in there.links.open} == {0, 100}
         many = await begun(412)
-        assert [link.in_flight for link in there.links._open] == [256, 256]
+        assert [link.in_flight for link in there.links.open] == [256, 256]
         await asyncio.gather(*(stream.aclose() for stream in few))
-        assert {link.in_flight for link in there.links._open} == {156, 256}
+        assert {link.in_flight for link in there.links.open} == {156, 256}
         more = await begun(100)
-        assert [link.in_flight for link in there.links._open] == [256, 256]
+        assert [link.in_flight for link in there.links.open] == [256, 256]
         await asyncio.gather(*(stream.aclose() for stream in (*many, *more)))
         await there.empty()
 

@@ -92,7 +92,7 @@ class Linked:
     def under_way(self) -> tuple[int, int]:
         """Calls that either end knows of."""
         at_core = sum(max(len(link._calls), len(link._tasks)) for link in self.servicer._links)
-        return sum(link.in_flight for link in self.links._open), at_core
+        return sum(link.in_flight for link in self.links.open), at_core
 
     async def empty(self) -> None:
         """Wait until neither end knows of a call."""
@@ -110,7 +110,7 @@ async def linked(gateway: Gateway, *, much_later: float = 60, **options: Any) ->
             aio.insecure_channel(address, channel_options()) as channel,
             Links(address, much_later=much_later) as links,
         ):
-            await until(lambda: len(links._open) == 2, "two links")
+            await until(lambda: len(links.open) == 2, "two links")
             yield Linked(address, LinkedGateway(RemoteGateway(channel), links.pick), links, servicer)
 
 

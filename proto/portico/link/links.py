@@ -1,147 +1,98 @@
-"""Keeps links open to a core, and says which of them the next call takes."""
+"""Keeps links open to each core of a target, and says which of them the next call takes."""
 
 import asyncio
 import contextlib
 import logging
 import random
-import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Final, Self, TypeAlias
 
-import grpc
-from grpc import aio
-
-from portico.errors import GatewayError
-from portico.link.link import Link, Stream, told
-from portico.link.v1.link_pb2 import Hello, OpenResponse
-from portico.link.v1.link_pb2_grpc import LinkServiceStub
-from portico.remote import SEVERAL, options_for
-from portico.status import core_unavailable
-
-if TYPE_CHECKING:
-    from portico.link.v1.link_pb2_grpc import LinkServiceAsyncStub
+from portico.link.keeper import MUCH_LATER, Keeper
+from portico.link.link import Link
+from portico.link.places import listed, name_in
 
 _log: Final = logging.getLogger("portico.link")
 
-# Each has a lane of its own through the core's event loop; one may be replaced while another serves.
-_COUNT: Final = 2
+# Seconds after which a name is looked up again: as long as Kubernetes' name servers let an answer be kept.
+_FRESH: Final = 30.0
+# Seconds between two looks, when links end: a core has left perhaps, and another come.
+_APART: Final = 1.0
 
-# Calls that share a link before another is as good: what is ready together is one message only where it
-# takes the same link. At 32 requests at a time this saves 8 % of the CPU.
-_TOGETHER: Final = 128
-
-# A connection of its own for each link: what one of them has lost is sent again without the others.
-_APART: Final = ("grpc.use_local_subchannel_pool", 1)
-
-# Bytes on their way: all streams of a link share them, and credits hold back what its reader leaves.
-_WIDE: Final = ("grpc.http2.lookahead_bytes", 1024 * 1024)
-
-_UNKNOWN: Final = grpc.StatusCode.UNIMPLEMENTED
-
-# Seconds until the next try: the first, and the longest.
-_SOON: Final = 0.1
-_LATER: Final = 1.0
-#: Seconds until the next try after a core that knows no links.
-MUCH_LATER: Final = 60.0
-
-# Seconds in which a link must have opened. The core says hello at once, but a proxy may keep that to itself.
-_PATIENCE: Final = 10.0
+#: Looks the gRPC targets of all cores up. Raises OSError.
+LookUp: TypeAlias = Callable[[], Awaitable[frozenset[str]]]
 
 
 class Links:
-    """``async with`` keeps links open to the core at ``target``, if it knows them.
+    """``async with`` keeps links open to each core that ``target`` has, if it knows them."""
 
-    None are kept to a target that may stand for several cores: single calls spread better.
-    """
-
-    def __init__(self, target: str, *, much_later: float = MUCH_LATER) -> None:
+    def __init__(self, target: str, *, much_later: float = MUCH_LATER, look_up: LookUp | None = None) -> None:
+        """``look_up`` replaces the system's, for a target whose name is looked up."""
         self._target = target
         self._much_later = much_later
-        self._count = 0 if target.startswith(SEVERAL) else _COUNT
-        self._open: set[Link] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        name = name_in(target)
+        self._look_up = look_up or (name.places if name else None)
+        self._cores: dict[str, Keeper] = {}
+        # Of places that the name had before: their last calls go on.
+        self._former: list[Keeper] = []
+        self._stale = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> set[Link]:
+        """All links that are open, those that take no more calls included."""
+        return {link for core in (*self._cores.values(), *self._former) for link in core.open}
 
     def pick(self) -> Link | None:
-        """Return a link with few calls under way. None: there is none now."""
-        usable = [link for link in self._open if not link.leaving]
-        return min(usable, key=lambda link: link.in_flight // _TOGETHER, default=None)
+        """Return a link to the core with the fewest calls under way. None: take an RPC."""
+        cores = self._cores.values()
+        if not all(core.linkable for core in cores):
+            # In the middle of an upgrade: the new cores alone would have all the calls.
+            return None
+        found = [(core, link) for core in cores if (link := core.pick()) is not None]
+        if len(found) > 1:
+            # Of those that are equal any: not the same one again and again while there is little to do.
+            found = [min(found, key=lambda each: (each[0].in_flight, random.random()))]  # noqa: S311
+        return found[0][1] if found else None
 
     async def __aenter__(self) -> Self:
-        for _ in range(self._count):
-            self._start(self._keep())
+        self._take(listed(self._target))
+        if self._look_up is not None:
+            self._following = asyncio.create_task(self._follow(self._look_up))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while tasks := list(self._tasks):
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await asyncio.gather(*(core.close() for core in (*self._cores.values(), *self._former)))
 
-    async def _keep(self) -> None:
-        """Keep one link open, and open the next one before the first grows too old."""
-        delay, old = _SOON, None
+    async def _follow(self, look_up: LookUp) -> None:
+        """Keep links to the cores that a name has now."""
         while True:
+            fresh = 0.0
             try:
-                link = await self._opened()
-            except (aio.AioRpcError, GatewayError) as error:
-                known = not isinstance(error, aio.AioRpcError) or error.code() is not _UNKNOWN
-                delay = min(2 * delay, _LATER) if known else self._much_later
-                _log.info("no link to the core: %s", told(error))
-            else:
-                if old is not None:
-                    old.leave()
-                old, opened = None, time.monotonic()
-                try:
-                    async with asyncio.timeout(link.max_age):
-                        await link.left()
-                except TimeoutError:
-                    old = link
-                    continue
-                delay = _SOON if time.monotonic() - opened > _LATER else min(2 * delay, _LATER)
-            # Not all facades at once when a core comes back.
-            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
+                self._take(await look_up())
+                fresh = _FRESH
+            except OSError as error:
+                # What was known last still serves, perhaps.
+                _log.info("the cores at %s are not found: %s", self._target, error)
+            await asyncio.sleep(_APART)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(fresh):
+                    await self._stale.wait()
+            self._stale.clear()
 
-    async def _opened(self) -> Link:
-        """Return an open link, whose calls a task of its own carries.
-
-        Raise AioRpcError or GatewayError where it does not open.
-        """
-        async with contextlib.AsyncExitStack() as stack:
-            options = [*options_for(self._target), _APART, _WIDE]
-            channel = await stack.enter_async_context(aio.insecure_channel(self._target, options))
-            stub: LinkServiceAsyncStub = LinkServiceStub(channel)
-            stream = stub.Open(wait_for_ready=True)
-            stack.callback(stream.cancel)
-            link = Link(stream, await _hello(stream))
-            self._start(self._carry(link, stack.pop_all()))
-            return link
-
-    async def _carry(self, link: Link, connection: contextlib.AsyncExitStack) -> None:
-        async with connection:
-            self._open.add(link)
-            _log.debug("a link to the core is open")
-            try:
-                await link.run()
-            finally:
-                self._open.discard(link)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-async def _hello(stream: Stream) -> Hello:
-    """Wait for the core's first word. Raise AioRpcError or GatewayError where it does not come."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            first = await stream.read()
-    except TimeoutError:
-        raise core_unavailable("no link has opened in time") from None
-    if isinstance(first, OpenResponse) and first.frames and first.frames[0].HasField("hello"):
-        return first.frames[0].hello
-    raise core_unavailable("the core did not say what a link of its may carry")
+    def _take(self, places: Iterable[str]) -> None:
+        """Go over to the cores at these places."""
+        places = set(places)
+        for place in self._cores.keys() - places:
+            core = self._cores.pop(place)
+            core.leave()
+            self._former.append(core)
+        for place in places - self._cores.keys():
+            core = self._cores[place] = Keeper(place, self._much_later, self._stale.set)
+            core.start()
+        self._former = [core for core in self._former if not core.over]
