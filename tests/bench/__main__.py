@@ -102,7 +102,10 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="count calls, writes and messages instead, as tests/bench does in CI",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("the figures of a --quick run are not for the page")
+    return options
 
 
 def _peer(text: str) -> str:

@@ -86,7 +86,8 @@ class Client(asyncio.Protocol):
             if not separator:
                 return
             if b" 200" not in head[:16]:
-                self._fail(f"answered {self._buffer[:600]!r}")
+                status = head.partition(b"\r\n")[0].decode(errors="replace").partition(" ")[2]
+                self._fail(f"answered {status}: {data[:600].decode(errors='replace')}")
                 return
             length = _LENGTH.search(head)
             self._head, self._needs, self._buffer = False, int(length[1]) if length else None, b""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.__main__ import main
 from tests.bench.meters import tree
 from tests.bench.runs import Bench, Figures
 from tests.bench.tables import How, Load, Table
@@ -90,3 +91,10 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(how: signal.Signals, tmp_pa
     left = [each for pid in started for each in commands(pid).values() if each]
     assert not left
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_of_a_quick_run_are_not_for_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--quick", "--write"])
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert refused.value.code == 2
