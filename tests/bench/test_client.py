@@ -85,5 +85,5 @@ async def test_what_is_out_of_its_place_is_an_error(change: Any) -> None:
 async def test_who_is_refused_says_why() -> None:
     reader, _ = client(check=False)
     reader.data_received(b'HTTP/1.1 404 Not Found\r\nServer: some\r\n\r\n{"error": "no such model"}')
-    with pytest.raises(RuntimeError, match='^answered 404 Not Found: {"error": "no such model"}$'):
+    with pytest.raises(RuntimeError, match=r'^answered 404 Not Found: {"error": "no such model"}$'):
         reader.over.result()
