@@ -14,11 +14,11 @@ from portico.v1.usage_pb2 import Usage
 from portico_core.attempt_end import LONGEST_NAME, is_ours_to_pass, may_cost, record_of
 from portico_core.backends import Backend
 from portico_core.call import Call, Spent
+from portico_core.candidates import Candidate
 from portico_core.policy import DROP
 from portico_core.resilience.blame import had_its_share, was_hung
 from portico_core.resilience.breaker import FAILURE, Verdict, verdict
 from portico_core.resilience.tail import Tail
-from portico_core.routing import Candidate
 from portico_core.state_store import Gate
 from portico_core.telemetry import line
 from portico_core.watchdog import End, Watchdog

@@ -11,10 +11,10 @@ from portico.config import ConfigError, Mistakes
 from portico.errors import ErrorClass, GatewayError
 from portico.v1.status_pb2 import BackendStatus, BreakerState
 from portico_core import config
+from portico_core.candidates import Candidate
 from portico_core.redaction import redact, secrets_in
 from portico_core.resilience.breaker import Breaker, State
 from portico_core.resilience.budget import Budget
-from portico_core.routing import Candidate
 from portico_core.standing import Standings
 from portico_core.state_store import Gate, OwnState, StateStore
 

@@ -13,8 +13,8 @@ from portico.v1.embeddings_pb2 import EmbeddingParams
 from portico.v1.headers_pb2 import Header
 from portico.v1.receipt_pb2 import Attempt, Served
 from portico.v1.usage_pb2 import Usage
+from portico_core.candidates import Candidate
 from portico_core.policy import USUAL, Policy
-from portico_core.routing import Candidate
 
 #: What a backend may be asked.
 Params: TypeAlias = ChatCompletionParams | TextCompletionParams | EmbeddingParams

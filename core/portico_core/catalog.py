@@ -11,7 +11,8 @@ from portico.errors import GatewayError, internal, upstream_silent
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core.backends import Backend
-from portico_core.routing import STAR, first_to_list
+from portico_core.candidates import STAR
+from portico_core.routing import first_to_list
 from portico_core.telemetry import line
 
 _log: Final = logging.getLogger("portico.catalog")

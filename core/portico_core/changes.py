@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from portico.v1.admin_pb2 import Changes, ReloadResponse
+from portico_core.candidates import STAR
 from portico_core.config import Config
-from portico_core.routing import STAR, Routes
+from portico_core.routing import Routes
 
 
 def changes(old: Config, new: Config) -> ReloadResponse:

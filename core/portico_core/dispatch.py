@@ -6,7 +6,7 @@ never a fresh start.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import aclosing
 
 from portico.errors import upstream_failed
 from portico_core import mending, usage
@@ -16,19 +16,30 @@ from portico_core.call import Call
 from portico_core.follow import follow
 from portico_core.operations import Identity, Method, R, S, Streaming, Unary
 from portico_core.race import Race
-from portico_core.stages import Stage, run
+from portico_core.settling import Settling
+from portico_core.stages import Stage, pass_all
 from portico_core.tries import Tries
 
+# One coroutine, or generator, for the stages and the tries: each costs a call at every resumption.
 
-async def answer(call: Call, backends: Mapping[str, Backend], operation: Unary[R]) -> R:
-    """Return the first candidate's answer that comes."""
-    tries = Tries(call, backends, operation.method, streamed=False)
-    if call.policy.hedge is not False:
-        return await _hedged(call, tries, operation)
-    while True:
-        attempt, method = await tries.next()
-        with attempt:
-            return await _ask(attempt, method, operation)
+
+async def answer(
+    call: Call,
+    settling: Settling,
+    stages: Sequence[Stage],
+    backends: Mapping[str, Backend],
+    operation: Unary[R],
+) -> R:
+    """Have a call pass its stages; return the first candidate's answer that comes."""
+    with settling:
+        await pass_all(call, stages)
+        tries = Tries(call, backends, operation.method, streamed=False)
+        if call.policy.hedge is not False:
+            return await _hedged(call, tries, operation)
+        while True:
+            attempt, method = await tries.next()
+            with attempt:
+                return await _ask(attempt, method, operation)
 
 
 async def _hedged(call: Call, tries: Tries[Method[R]], operation: Unary[R]) -> R:
@@ -65,17 +76,14 @@ async def _ask(attempt: Attempt, method: Method[R], operation: Unary[R]) -> R:
 
 async def stream(
     call: Call,
-    admitted: AbstractContextManager[None],
-    through: Sequence[Stage],
+    settling: Settling,
+    stages: Sequence[Stage],
     backends: Mapping[str, Backend],
     operation: Streaming[S],
 ) -> AsyncGenerator[S, None]:
-    """Pass a call through its stages; yield the first candidate's stream that comes to its first content.
-
-    ``admitted`` is entered for as long as that takes.
-    """
-    with admitted:
-        await run(call, through)
+    """Have a call pass its stages; yield the first candidate's stream that comes to its first content."""
+    with settling:
+        await pass_all(call, stages)
         tries = Tries(call, backends, operation.method, streamed=True)
         if mending.is_wanted(call):
             async with aclosing(mending.stream(call, tries, operation)) as mended:

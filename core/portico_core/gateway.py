@@ -1,14 +1,13 @@
 """The domain's gateway: what the gRPC service is a skin over, and what a program may embed."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 import portico
-from portico.errors import too_many_calls, unavailable
+from portico.errors import unavailable
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import (
     ChatRequest,
@@ -38,7 +37,7 @@ from portico_core.metrics import Metrics
 from portico_core.model_health import ModelHealth
 from portico_core.model_labels import ModelLabels
 from portico_core.operations import R, S, Streaming, Unary
-from portico_core.settling import Settling
+from portico_core.settling import Asking, Settling
 from portico_core.setup import Setup
 from portico_core.state_store import OwnState, StateStore
 
@@ -59,8 +58,7 @@ class RoutingGateway:
         self._closing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
         self._draining = False
-        # Calls under way that ask a backend.
-        self._running = 0
+        self._asking = Asking()
 
     @property
     def config(self) -> Config:
@@ -157,14 +155,14 @@ class RoutingGateway:
         call = Call("ListModels", context, request.headers)
         setup = self._setup
         with Settling(call, setup, self.metrics):
-            await stages.run(call, setup.question_stages)
+            await stages.pass_all(call, setup.question_stages)
             return ListModelsResponse(models=await setup.models.all(context.remaining(), call.headers))
 
     async def get_model(self, request: GetModelRequest, context: CallContext, /) -> GetModelResponse:
         call = Call("GetModel", context, request.headers)
         setup = self._setup
         with Settling(call, setup, self.metrics):
-            await stages.run(call, setup.question_stages)
+            await stages.pass_all(call, setup.question_stages)
             return GetModelResponse(model=await setup.models.one(request.id, context.remaining()))
 
     async def get_status(self, _request: GetStatusRequest, context: CallContext, /) -> GetStatusResponse:
@@ -174,22 +172,17 @@ class RoutingGateway:
             # No stages: probes have no key, and a gateway that drains must say so.
             return self.status()
 
-    async def _answer(
+    def _answer(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Unary[R]
-    ) -> R:
-        self._admit(setup)
-        try:
-            with Settling(call, setup, self.metrics):
-                await stages.run(call, through)
-                return await dispatch.answer(call, setup.backends, operation)
-        finally:
-            self._running -= 1
+    ) -> Coroutine[Any, Any, R]:
+        settling = Settling(call, setup, self.metrics, self._asking)
+        return dispatch.answer(call, settling, through, setup.backends, operation)
 
     def _stream(
         self, call: Call, setup: Setup, through: Sequence[stages.Stage], operation: Streaming[S]
     ) -> AsyncGenerator[S, None]:
-        # One generator for the stages and the dispatch: each costs every token two resumptions.
-        return dispatch.stream(call, self._admitted(call, setup), through, setup.backends, operation)
+        settling = Settling(call, setup, self.metrics, self._asking)
+        return dispatch.stream(call, settling, through, setup.backends, operation)
 
     def _labels(self) -> ModelLabels:
         return ModelLabels(self._setup.config.routes, self._setup.catalog)
@@ -197,22 +190,6 @@ class RoutingGateway:
     def _refuse_when_draining(self, _call: Call) -> None:
         if self._draining:
             raise unavailable("The gateway is shutting down. Try again.", "gateway_draining")
-
-    def _admit(self, setup: Setup) -> None:
-        """Turn a call away, before anything is done for it, when too many are under way."""
-        if self._running >= setup.config.grpc.max_calls:
-            self.metrics.shed()
-            raise too_many_calls()
-        self._running += 1
-
-    @contextlib.contextmanager
-    def _admitted(self, call: Call, setup: Setup) -> Iterator[None]:
-        self._admit(setup)
-        try:
-            with Settling(call, setup, self.metrics):
-                yield
-        finally:
-            self._running -= 1
 
 
 async def _close(old: Setup, earlier: Collection[asyncio.Task[None]], but: Collection[Backend]) -> None:

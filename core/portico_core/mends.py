@@ -13,9 +13,9 @@ from portico_core.broken.conditions import continued, mendable
 from portico_core.broken.seam import DivergedError, Seam
 from portico_core.broken.sent import Sent
 from portico_core.call import Call
+from portico_core.candidates import Candidate
 from portico_core.operations import S, Streaming, StreamMethod
 from portico_core.policy import HOLD, PREFILL
-from portico_core.routing import Candidate
 from portico_core.tries import Tries
 
 # Bytes of an answer that are held. What is larger goes out as it comes from there on.

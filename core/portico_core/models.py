@@ -7,8 +7,9 @@ from typing import Final
 from portico.errors import unknown_model
 from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
+from portico_core.candidates import Pool
 from portico_core.catalog import Catalog, OfCaller
-from portico_core.routing import Pool, Routes
+from portico_core.routing import Routes
 
 
 class Models:

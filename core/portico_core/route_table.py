@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from portico_core.candidates import STAR, Candidate, Member, Pool, Route
 from portico_core.config import Config
 from portico_core.pools.balance import shares
 from portico_core.pools.order import groups
-from portico_core.routing import DEFAULT, STAR, Candidate, Member, Pool, Route, Routes, first_to_list
+from portico_core.routing import DEFAULT, Routes, first_to_list
 
 
 def route_rows(config: Config) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import Final
 
-from portico.errors import GatewayError, deadline_exceeded, internal
+from portico.errors import GatewayError, deadline_exceeded, internal, too_many_calls
 from portico.v1.receipt_pb2 import Outcome
 from portico_core import telemetry
 from portico_core.call import Call
@@ -19,20 +19,38 @@ _log: Final = logging.getLogger("portico.gateway")
 _OK: Final = Outcome.OUTCOME_OK
 
 
+class Asking:
+    """The calls under way that ask a backend."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Settling:
     """``with``: sees a call to its end, whichever it is; only GatewayErrors leave.
 
     What its setup has open stays open for it. A class, as a generator would cost it twice as much.
     """
 
-    __slots__ = ("_call", "_metrics", "_setup")
+    __slots__ = ("_asking", "_call", "_metrics", "_setup")
 
-    def __init__(self, call: Call, setup: Setup, metrics: Metrics) -> None:
+    def __init__(self, call: Call, setup: Setup, metrics: Metrics, asking: Asking | None = None) -> None:
+        """``asking``: those among whom it counts. None: it asks no backend."""
         self._call = call
         self._setup = setup
         self._metrics = metrics
+        self._asking = asking
 
     def __enter__(self) -> None:
+        """Turn it away, before anything is done for it, when too many are under way."""
+        asking = self._asking
+        if asking is not None:
+            if asking.count >= self._setup.config.grpc.max_calls:
+                self._metrics.shed()
+                raise too_many_calls()
+            asking.count += 1
         context = self._call.context
         if not context.request_id:
             context.request_id = f"req_{os.urandom(16).hex()}"
@@ -43,6 +61,8 @@ class Settling:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         call = self._call
+        if self._asking is not None:
+            self._asking.count -= 1
         self._setup.give_back()
         call.duration_ms = call.elapsed_ms()
         outcome = _OK if error is None else self._outcome(error)

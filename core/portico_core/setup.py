@@ -7,11 +7,11 @@ from typing import Final
 
 from portico_core import backends, operations, stages
 from portico_core.backends import Backend
+from portico_core.candidates import Candidate
 from portico_core.catalog import Catalog
 from portico_core.config import Config
 from portico_core.keys import Keys
 from portico_core.models import Models
-from portico_core.routing import Candidate
 from portico_core.standing import Standing
 from portico_core.state_store import StateStore
 from portico_core.text_endpoint import TextEndpoints

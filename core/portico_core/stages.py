@@ -13,20 +13,20 @@ from portico.errors import invalid_request
 from portico_core import unknown_members
 from portico_core.bare_contract import may_have_extra
 from portico_core.call import Call
+from portico_core.candidates import Pool
 from portico_core.keys import Keys
 from portico_core.models import Models
 from portico_core.policy import ALLOW, DROP, REFUSE
 from portico_core.pools.balance import StandingOf
 from portico_core.pools.choice import choose
-from portico_core.routing import Pool
 from portico_core.validate import check_headers
 
 Stage: TypeAlias = Callable[[Call], Awaitable[None] | None]
 
 
-async def run(call: Call, through: Sequence[Stage]) -> None:
-    """Have a call pass all stages."""
-    for stage in through:
+async def pass_all(call: Call, stages: Sequence[Stage]) -> None:
+    """Have a call pass all of them, in order."""
+    for stage in stages:
         waits = stage(call)
         if waits is not None:
             await waits

@@ -18,9 +18,9 @@ from portico.errors import GatewayError, deadline_exceeded, internal, limited, o
 from portico_core.attempt import Attempt
 from portico_core.backends import Backend
 from portico_core.call import FULL, OPEN, Call
+from portico_core.candidates import Candidate
 from portico_core.resilience.breaker import Breaker
 from portico_core.resilience.plan import Plan, Step
-from portico_core.routing import Candidate
 from portico_core.state_store import Gate
 
 M = TypeVar("M")
@@ -99,11 +99,11 @@ class Tries(Generic[M]):
         seen = len(self._open), len(self._call.passed)
         try:
             for number in self._plan.beside(self._patience(last.backend)):
-                candidate, backend, method = self._able[number]
+                candidate, backend, _ = self._able[number]
                 if candidate.public == last.candidate.public and self._admits(number):
                     places = await backend.take(candidate, 0, streamed=self._streamed)
                     if places is not None:
-                        return self._made(number, places), method
+                        return self._attempt(Step(number), places, beside=True)
             return None
         finally:
             # Whoever was passed on the way has its turn yet.
@@ -134,12 +134,14 @@ class Tries(Generic[M]):
     def _admits(self, number: int, places: Sequence[Gate] = ()) -> bool:
         """Tell whether calls may go to a candidate; where not, ``places`` are given back."""
         # The share of the calls that one which returns gets is drawn once.
-        if self._breaker(number).admits(monotonic(), (lambda: 0.0) if places else random.random):
+        candidate, backend, _ = self._able[number]
+        breaker = backend.standings.of(candidate.model).breaker
+        if breaker.admits(monotonic(), (lambda: 0.0) if places else random.random):
             return True
         for each in places:
             each.leave()
         self._open.append(number)
-        self._call.passed.append((self._able[number][0], OPEN))
+        self._call.passed.append((candidate, OPEN))
         return False
 
     def _breaker(self, number: int) -> Breaker:
@@ -190,15 +192,15 @@ class Tries(Generic[M]):
                 raise limited(rest)
             await asyncio.sleep(pause)
 
-    def _attempt(self, step: Step, places: Sequence[Gate]) -> tuple[Attempt, M]:
-        self._last = self._made(step.number, places, repeated=step.pause > 0)
-        return self._last, self._able[step.number][2]
-
-    def _made(self, number: int, places: Sequence[Gate], *, repeated: bool = False) -> Attempt:
-        candidate, backend, _ = self._able[number]
-        if not repeated:
+    def _attempt(self, step: Step, places: Sequence[Gate], *, beside: bool = False) -> tuple[Attempt, M]:
+        """Return an attempt and what makes it. The plan goes on from it, but not from one ``beside`` it."""
+        candidate, backend, method = self._able[step.number]
+        if not step.pause:
             backend.budget.earn()
-        return Attempt(self._call, backend, candidate, places, number=number, streamed=self._streamed)
+        attempt = Attempt(self._call, backend, candidate, places, number=step.number, streamed=self._streamed)
+        if not beside:
+            self._last = attempt
+        return attempt, method
 
     def _patience(self, backend: Backend) -> float:
         """Return the seconds that are left for further tries, of which ``backend`` is the first."""

@@ -9,8 +9,9 @@ import pytest
 
 from portico.gateway import CallContext, Gateway
 from portico.testing.wire import answer
+from portico_core.candidates import Candidate, Route
 from portico_core.config import Backend, Config, Grpc, Timeouts
-from portico_core.routing import Candidate, Route, Routes
+from portico_core.routing import Routes
 from tests.support.core import ask, ask_stream, contents
 
 PATIENT = Timeouts(silence=3600, total=3600)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portico_core.candidates import Candidate
 from portico_core.pools.affinity import bounded, ranked
 from portico_core.pools.balance import shares
-from portico_core.routing import Candidate
 from portico_core.standing import Standings
 
 WEIGHTS = st.lists(st.floats(0.5, 20), min_size=2, max_size=5)

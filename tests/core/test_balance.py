@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portico_core.candidates import Candidate
 from portico_core.policy import LEAST, ORDER, WEIGHTED, Policy
 from portico_core.pools.balance import StandingOf, least, shares, weighted
 from portico_core.pools.order import groups, ordered
-from portico_core.routing import Candidate
 from portico_core.standing import Standing
 
 DRAWS = 2000

@@ -10,8 +10,9 @@ import pytest
 from portico.errors import GatewayError
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import StreamRequest, StreamResponse
+from portico_core.candidates import Route
 from portico_core.policy import HOLD, PREFILL, VERIFY, Policy
-from portico_core.routing import Route, Routes
+from portico_core.routing import Routes
 from tests.core.cases import KEY
 from tests.core.test_broken import A_CUT, BROKEN, OTHER, SAME, ContinuingAdapter
 from tests.support.core import BINDINGS, Binding, Upstream, candidate, config, contents, finish, params, text

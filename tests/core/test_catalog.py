@@ -15,8 +15,8 @@ from portico.v1.headers_pb2 import Header
 from portico.v1.models_pb2 import Model
 from portico_core import catalog
 from portico_core.backends import build
+from portico_core.candidates import Member
 from portico_core.catalog import Catalog
-from portico_core.routing import Member
 from tests.support.core import BINDINGS, ScriptedAdapter, Upstream, answer, ask, config, direct
 
 

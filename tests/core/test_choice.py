@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from portico.errors import GatewayError
 from portico.v1.headers_pb2 import Header
+from portico_core.candidates import Candidate, Pool
 from portico_core.policy import CACHE_KEY, LEAST, WEIGHTED, Policy
 from portico_core.pools.choice import choose
 from portico_core.pools.fit import lacks
-from portico_core.routing import Candidate, Pool
 from portico_core.standing import Standing
 from tests.core.test_pools import IMAGE
 from tests.support.core import params

@@ -10,10 +10,10 @@ from portico.config import Url
 from portico.gateway import CallContext
 from portico.secret import Secret
 from portico_core.adapters import installed
+from portico_core.candidates import Candidate, Member
 from portico_core.config import Concurrency, Config, ConfigError, Grpc, Key, Timeouts, load
 from portico_core.policy import ByHeader, Policy
 from portico_core.route_table import route_rows
-from portico_core.routing import Candidate, Member
 from tests.support.core import ScriptedAdapter, ask, over_grpc
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from portico.errors import GatewayError
 from portico.v1.headers_pb2 import Header
+from portico_core.candidates import Candidate, Pool
 from portico_core.policy import CACHE_KEY, LEAST, ORDER, WEIGHTED, Policy
 from portico_core.pools.choice import choose
 from portico_core.pools.explain import explain
-from portico_core.routing import Candidate, Pool
 from portico_core.standing import Standing
 from tests.core.test_balance import members
 from tests.support.core import params

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from portico.errors import GatewayError, from_upstream, invalid_request
 from portico.gateway import CallContext
+from portico_core.candidates import Candidate, Route
 from portico_core.resilience import breaker, plan
-from portico_core.routing import Candidate, Route, Routes
+from portico_core.routing import Routes
 from tests.core.cases import BROKEN, BUSY, KEY, MISTAKE, SILENT
 from tests.core.test_ailing import FINE, call
 from tests.support.core import BINDINGS, Binding, Script, Upstream, ask, config, direct, over_grpc

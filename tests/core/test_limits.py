@@ -10,9 +10,10 @@ from portico.errors import ErrorClass, GatewayError, from_upstream
 from portico.gateway import CallContext, Gateway
 from portico.v1.gateway_pb2 import GetStatusRequest
 from portico_core.backends import Backend
+from portico_core.candidates import Candidate, Route
 from portico_core.config import Concurrency, Config, Grpc, Timeouts
 from portico_core.gateway import RoutingGateway
-from portico_core.routing import Candidate, Route, Routes
+from portico_core.routing import Routes
 from tests.support.core import (
     BINDINGS,
     FOREVER,

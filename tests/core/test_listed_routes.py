@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico_core.backends import build
+from portico_core.candidates import Candidate, Member, Route
 from portico_core.catalog import Catalog
 from portico_core.models import Models
 from portico_core.policy import Policy
-from portico_core.routing import Candidate, Member, Route, Routes
+from portico_core.routing import Routes
 from tests.support.core import Upstream, config
 
 BACKENDS = ("a", "b")

@@ -11,10 +11,11 @@ import pytest
 from portico.errors import GatewayError, upstream_failed
 from portico.gateway import CallContext
 from portico.v1.gateway_pb2 import GetStatusRequest
+from portico_core.candidates import Member, Route
 from portico_core.config import Config
 from portico_core.gateway import RoutingGateway
 from portico_core.model_labels import ModelLabels
-from portico_core.routing import Member, Route, Routes
+from portico_core.routing import Routes
 from tests.support.core import (
     FOREVER,
     Upstream,

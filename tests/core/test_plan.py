@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError, from_upstream, internal, invalid_request, upstream_unreachable
+from portico_core.candidates import Candidate
 from portico_core.resilience import plan
 from portico_core.resilience.plan import Plan, Step
 from portico_core.resilience.symptoms import symptom
-from portico_core.routing import Candidate
 from tests.core.cases import BROKEN, BUSY, CALLERS_KEY, KEY, MISTAKE, SILENT
 
 LONG: Final = 1000.0

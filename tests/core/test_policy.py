@@ -7,9 +7,9 @@ import pytest
 from portico.adapter import UpstreamCall
 from portico.errors import GatewayError
 from portico.gateway import CallContext
+from portico_core.candidates import Route
 from portico_core.config import Config
 from portico_core.policy import Policy
-from portico_core.routing import Route
 from tests.core.cases import BROKEN
 from tests.support.core import BINDINGS, Binding, Upstream, answer, ask, candidate, config, direct
 

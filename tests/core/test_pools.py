@@ -15,10 +15,10 @@ from portico.v1.gateway_pb2 import ChatRequest
 from portico.v1.headers_pb2 import Header
 from portico.v1.message_pb2 import ChatMessage, ContentPart, FilePart, ImageUrl, InputAudio
 from portico.v1.tools_pb2 import FunctionDefinition, Tool
+from portico_core.candidates import Candidate, Route
 from portico_core.config import Config
 from portico_core.policy import ByHeader, Policy
 from portico_core.pools.needs import FEATURES, needs
-from portico_core.routing import Candidate, Route
 from tests.core.cases import BROKEN, MISTAKE
 from tests.support.core import (
     BINDINGS,

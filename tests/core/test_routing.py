@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError
+from portico_core.candidates import Candidate, Member, Route
 from portico_core.policy import USUAL, Policy
-from portico_core.routing import Candidate, Member, Route, Routes, first_to_list
+from portico_core.routing import Routes, first_to_list
 
 
 def c(text: str) -> Candidate:

@@ -44,9 +44,10 @@ from portico.v1.gateway_pb2 import (
 from portico.v1.message_pb2 import ChatMessage
 from portico.v1.models_pb2 import Model
 from portico.v1.usage_pb2 import Usage
+from portico_core.candidates import Candidate, Route
 from portico_core.config import Backend, Config, Grpc, Timeouts
 from portico_core.gateway import RoutingGateway
-from portico_core.routing import Candidate, Route, Routes
+from portico_core.routing import Routes
 from portico_core.server import Server
 
 M = TypeVar("M", bound=Message)

@@ -6,8 +6,8 @@ from typing import Final
 
 from portico.config import Mistakes, Node, did_you_mean, fill, given, value
 from portico_core.adapters import Adapters
+from portico_core.candidates import STAR
 from portico_core.config.settings import Backend, Concurrency, Timeouts
-from portico_core.routing import STAR
 
 #: Members of a backend that are not its adapter's.
 _COMMON: Final = ("dialect", "models", "timeouts", "limit", "queue")

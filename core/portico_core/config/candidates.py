@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from portico.config import Node, Tokens, did_you_mean, fill
+from portico_core.candidates import STAR, Candidate
 from portico_core.policy import ORDER, Policy
 from portico_core.pools.needs import FEATURES
-from portico_core.routing import STAR, Candidate
 
 _MODEL: Final = "model"
 _WEIGHT: Final = "weight"

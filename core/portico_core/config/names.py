@@ -5,11 +5,12 @@ from typing import Final
 
 from portico.config import Mistakes, Node, did_you_mean, fill, value
 from portico_core import environment
+from portico_core.candidates import STAR, Member, Route
 from portico_core.config.backends import check_name
 from portico_core.config.candidates import candidates_of
 from portico_core.config.settings import Backend
 from portico_core.policy import USUAL, Policy
-from portico_core.routing import STAR, Member, Route, Routes
+from portico_core.routing import Routes
 
 #: Of a model that says more than its candidates.
 _CANDIDATES: Final = "candidates"

@@ -11,8 +11,8 @@ from hashlib import blake2b
 from math import ceil, log
 from typing import Final
 
+from portico_core.candidates import Candidate
 from portico_core.pools.balance import StandingOf, load
-from portico_core.routing import Candidate
 
 # Of the calls under way, how many times its part by weight a candidate may have.
 _BOUND: Final = 1.25

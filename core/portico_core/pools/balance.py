@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from portico_core.routing import Candidate
+from portico_core.candidates import Candidate
 from portico_core.standing import Standing
 
 Chance: TypeAlias = Callable[[], float]

@@ -7,12 +7,12 @@ from google.protobuf.message import Message
 
 from portico.v1.chat_pb2 import ChatCompletionParams
 from portico.v1.headers_pb2 import Header
+from portico_core.candidates import Candidate, Pool
 from portico_core.policy import ByHeader, Policy
 from portico_core.pools.balance import Chance, StandingOf
 from portico_core.pools.fit import ROUTE_HEADER, lacks, refusal
 from portico_core.pools.needs import needs
 from portico_core.pools.order import ordered
-from portico_core.routing import Candidate, Pool
 
 _NONE: Final = frozenset[str]()
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -49,10 +49,11 @@ def choose(
 
 def tags_of(headers: Sequence[Header]) -> frozenset[str]:
     """Return the tags that the caller's headers ask for."""
-    values = values_of(ROUTE_HEADER, headers)
-    if not values:
-        return _NONE
-    return frozenset(tag for value in values for each in value.split(",") if (tag := each.strip()))
+    for header in headers:
+        if header.name.lower() == ROUTE_HEADER:
+            values = values_of(ROUTE_HEADER, headers)
+            return frozenset(tag for value in values for each in value.split(",") if (tag := each.strip()))
+    return _NONE
 
 
 def key_of(policy: Policy, params: Message, headers: Sequence[Header]) -> str:

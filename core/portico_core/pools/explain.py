@@ -8,13 +8,13 @@ from google.protobuf.message import Message
 
 from portico.errors import GatewayError
 from portico.v1.headers_pb2 import Header
+from portico_core.candidates import Candidate, Pool
 from portico_core.policy import LEAST, ORDER, WEIGHTED, Policy
 from portico_core.pools.affinity import ranked
 from portico_core.pools.choice import key_of, tags_of
 from portico_core.pools.fit import lacks, refusal
 from portico_core.pools.needs import needs
 from portico_core.pools.order import groups
-from portico_core.routing import Candidate, Pool
 
 _WHY: Final = {ORDER: "in order", WEIGHTED: "by weight", LEAST: "by weight, then load and speed"}
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from portico.errors import GatewayError, invalid_request
-from portico_core.routing import Candidate
+from portico_core.candidates import Candidate
 
 #: The header in which callers name tags, separated by commas: each candidate must have all of them.
 ROUTE_HEADER: Final = "x-portico-route"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from portico_core.candidates import Candidate
 from portico_core.policy import LEAST, ORDER, Policy
 from portico_core.pools import affinity, balance
 from portico_core.pools.balance import Chance, StandingOf
-from portico_core.routing import Candidate
 
 
 def groups(candidates: Sequence[Candidate], policy: Policy) -> Iterator[list[Candidate]]:

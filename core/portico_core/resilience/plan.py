@@ -6,8 +6,8 @@ from math import inf
 from typing import Final
 
 from portico.errors import GatewayError
+from portico_core.candidates import Candidate
 from portico_core.resilience.symptoms import Cure, Symptom, symptom
-from portico_core.routing import Candidate
 
 # Seconds of the first pause and of the longest one; each doubles the one before, less up to a half by chance.
 _FIRST: Final = 0.1

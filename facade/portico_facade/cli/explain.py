@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from portico.errors import GatewayError
     from portico.v1.headers_pb2 import Header
+    from portico_core.candidates import Pool
     from portico_core.config import Config
     from portico_core.policy import Policy
     from portico_core.pools.explain import Explanation, Row
-    from portico_core.routing import Pool
 
 _HEADS = ("TURN", "SHARE", "CANDIDATE", "ANSWERS AS", "WHY")
 

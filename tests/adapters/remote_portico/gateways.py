@@ -7,9 +7,10 @@ from typing import Any
 
 from portico.adapter import Limits, UpstreamCall
 from portico_adapters.remote_portico import RemotePorticoAdapter, RemotePorticoSettings
+from portico_core.candidates import Candidate, Route
 from portico_core.config import Backend, Config, Grpc, Timeouts
 from portico_core.gateway import RoutingGateway
-from portico_core.routing import Candidate, Route, Routes
+from portico_core.routing import Routes
 from portico_core.server import Server
 from tests.support.core import direct, params
 
