@@ -137,7 +137,12 @@ class ClientStream(IOStream):
             return None
         if not data:
             return 0
-        self.receive(data)
+        try:
+            self.receive(data)
+        except Exception:
+            # Tornado would tell it in a line, as an error of the socket.
+            _log.exception("reading a request failed")
+            self.close()
         return None
 
     def hold(self) -> None:

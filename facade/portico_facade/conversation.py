@@ -24,7 +24,7 @@ _AHEAD_BYTES: Final = 64 * 1024
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Answering(Protocol):
+class Answerer(Protocol):
     """Whoever answers a request."""
 
     #: Whether the answer is on its way.
@@ -60,7 +60,7 @@ class Conversation:
         self.stream = stream
         self.facade = facade
         #: The request under way is one of ``facade.running``; who answers it, once somebody does.
-        self.answering: Answering | None = None
+        self.answering: Answerer | None = None
         self._handle = handle
         self._idle = idle
         # What is to come of the body of the request under way.

@@ -1,11 +1,13 @@
 """Connections: kept, pipelined, HTTP/1.0, and what is no HTTP at all."""
 
 import asyncio
+import logging
 import time
 
 import pytest
 
 from portico.testing.gateway import Ended, FakeGateway
+from portico_facade import conversation
 from portico_facade.conversation import Conversation
 from tests.facade.clients import Client, Facade
 from tests.facade.conftest import Start
@@ -258,6 +260,20 @@ async def _once(client: Client) -> None:
     """Ask for something on a connection that is kept."""
     client.send("GET", "/livez")
     assert (await client.answer()).status == 200
+
+
+async def test_a_fault_of_our_own_before_a_handler_closes_the_connection_and_is_logged(
+    portico: Facade, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback; the next connection is served."""
+    with monkeypatch.context() as broken:
+        broken.setattr(conversation, "read_request", lambda head: 1 / 0)
+        async with portico.connect() as client:
+            client.send("GET", "/livez")
+            assert await client.closed()
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert (await portico.ask("GET", "/livez")).status == 200
 
 
 async def test_answers_are_not_cached(portico: Facade) -> None:
