@@ -9,17 +9,20 @@ wrong, if anything is; what it takes means the same either way.
 from collections.abc import Mapping
 from itertools import chain
 from types import NoneType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from msgspec import Raw, defstruct, to_builtins
+from msgspec import Meta, Raw, defstruct, to_builtins
 from msgspec.json import Decoder
 
 from portico.openai._fields import OWN, member_of
-from portico.openai._values import Int64, bound, json_text
+from portico.openai._values import MOST_OBJECTS, Int64, json_text
 
 #: The arguments of a message's constructor.
 Arguments = dict[str, Any]
+
+# Bytes. What is longer holds pictures, or nothing but small objects, each of which takes 112 bytes here.
+_LONGEST: Final = 2**20
 
 _SCALARS: Final[Mapping[int, Any]] = {
     FieldDescriptor.TYPE_STRING: str,
@@ -52,26 +55,22 @@ class AtOnce:
         members = [(name, each, Raw() if each is Raw else None) for name, each in types.items()]
         self.struct = defstruct(of.name, members, forbid_unknown_fields=True, omit_defaults=True, gc=False)
         self._one: Decoder[Any] = Decoder(self.struct)
-        self._many: Decoder[Any] = Decoder(list[self.struct] | None)  # type: ignore[name-defined]
+        #: The type of a list of such objects. A longer one is refused, but member by member.
+        self.list: Any = Annotated[list[self.struct], Meta(max_length=MOST_OBJECTS)]  # type: ignore[name-defined]
+        self._many: Decoder[Any] = Decoder(self.list | None)
 
     def one(self, text: Raw | bytes) -> Arguments | None:
         """Read an object; return None where it must be read member by member."""
-        try:
-            found: Arguments = to_builtins(self._one.decode(text), enc_hook=_carried)
-        except ValueError:
-            return None
-        self._rename([found])
+        found: Arguments | None = _read(text, self._one)
+        if found is not None:
+            self._rename([found])
         return found
 
     def many(self, raw: Raw) -> list[Arguments] | None:
-        """Read a list of objects, as ``one`` does each. Raises MismatchError where it is too long."""
-        try:
-            objects = self._many.decode(raw) or ()
-            bound(objects)
-            found: list[Arguments] = to_builtins(objects, enc_hook=_carried)
-        except ValueError:
-            return None
-        self._rename(found)
+        """Read a list of objects, as ``one`` does each. Null is an empty one."""
+        found: list[Arguments] | None = _read(raw, self._many)
+        if found:
+            self._rename(found)
         return found
 
     def _rename(self, objects: list[Arguments]) -> None:
@@ -113,11 +112,23 @@ def _taken(of: FieldDescriptor) -> Any:
     if inner is not None and inner.GetOptions().map_entry:
         return dict[str, _SCALARS[inner.fields_by_name["value"].type]] | None  # type: ignore[misc]
     made = at_once(inner) if inner is not None else None
-    value: Any = made.struct if made is not None else _SCALARS.get(of.type)
+    if made is not None:
+        return (made.list if of.is_repeated else made.struct) | None
+    value: Any = _SCALARS.get(of.type)
     if value is not None:
         return (list[value] if of.is_repeated else value) | None
     # Lists are what a message is for. The others are log probabilities, which few ask for: mostly null.
     return NoneType if inner is not None and not of.is_repeated else None
+
+
+def _read(text: Raw | bytes, decoder: Decoder[Any]) -> Any:
+    """Return what ``decoder`` finds, as what protobuf's constructors take; None for what is not usual."""
+    if len(text) > _LONGEST:
+        return None
+    try:
+        return to_builtins(decoder.decode(text) or [], enc_hook=_carried)
+    except ValueError:
+        return None
 
 
 def _carried(raw: Raw) -> str:

@@ -20,8 +20,8 @@ LEAST: Final = -(2**63)
 MOST: Final = 2**63 - 1
 Int64 = Annotated[int, Meta(ge=LEAST, le=MOST)]
 
-# Far above any conversation. A body of nothing but empty objects would hold up all other calls for seconds.
-_MOST_OBJECTS: Final = 100_000
+#: Far above any conversation. A body of nothing but empty objects would hold up all other calls for seconds.
+MOST_OBJECTS: Final = 100_000
 
 _STRING: Final[Decoder[str | None]] = Decoder(str | None)
 _BOOLEAN: Final[Decoder[bool | None]] = Decoder(bool | None)
@@ -151,8 +151,8 @@ def objects(raw: Raw) -> list[dict[str, Raw]] | None:
 
 def bound(found: Sized) -> None:
     """Refuse a list of more entries than anyone needs."""
-    if len(found) > _MOST_OBJECTS:
-        words = f": array too long. Expected at most {_MOST_OBJECTS} elements, but got {len(found)} instead."
+    if len(found) > MOST_OBJECTS:
+        words = f": array too long. Expected at most {MOST_OBJECTS} elements, but got {len(found)} instead."
         raise MismatchError("Invalid", words, "array_above_max_length")
 
 

@@ -130,6 +130,16 @@ def test_schemas_stay_as_they_were_written(parameters: str) -> None:
     assert carried.HasField("parameters_json") is (parameters != "null")
 
 
+def test_lists_inside_are_bounded() -> None:
+    """As those are that are read member by member."""
+    parts = b",".join([b"{}"] * 100_001)
+    body = b'{"model":"m","messages":[{"role":"user","content":[%b]}]}' % parts
+    refused = _either_way(lambda text: parse_chat(text)[0], body)
+    assert refused[2:] == ("messages[0].content", "array_above_max_length")
+    answer = _either_way(parse_completion, b'{"choices":[%b]}' % parts)
+    assert not answer.choices
+
+
 @with_messages
 @thorough
 @given(data=st.data())
