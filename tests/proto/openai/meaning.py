@@ -138,8 +138,10 @@ def _name_tier(told: dict[str, Any]) -> None:
 
 def _number(choice: dict[str, Any], lists: Counter[tuple[int, str]]) -> None:
     """Number the entries of lists that were begun in an earlier chunk; tool calls have numbers."""
+    index = choice["index"]
+    whole = isinstance(index, int) or (isinstance(index, float) and index.is_integer())
     for name, value in choice["delta"].items() if isinstance(choice["delta"], dict) else ():
-        entries = _objects(value) if name != "tool_calls" and isinstance(choice["index"], int) else []
+        entries = _objects(value) if name != "tool_calls" and whole else []
         begun = lists[choice["index"], name] if entries else 0
         for place, entry in enumerate(entries if begun else (), begun):
             entry.setdefault("index", place)
