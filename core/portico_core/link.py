@@ -92,8 +92,9 @@ class _Link:
         while isinstance(request := await self._stream.read(), OpenRequest):
             for frame in request.frames:
                 self._take(frame)
-            # A caller that does not read is not read either.
-            await self._outbox.room()
+            if self._outbox.full:
+                # A caller that does not read is not read either.
+                await self._outbox.room()
 
     async def _write(self, frames: list[CoreFrame]) -> None:
         await self._stream.write(OpenResponse(frames=frames))

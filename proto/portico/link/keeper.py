@@ -74,8 +74,13 @@ class Keeper:
 
     def pick(self) -> Link | None:
         """Return a link with few calls under way. None: there is none now."""
-        usable = [link for link in self.open if not link.leaving]
-        return min(usable, key=lambda link: link.in_flight // _TOGETHER, default=None)
+        best: Link | None = None
+        for link in self.open:
+            if not link.leaving and (
+                best is None or link.in_flight // _TOGETHER < best.in_flight // _TOGETHER
+            ):
+                best = link
+        return best
 
     def start(self) -> None:
         """Open links."""

@@ -30,6 +30,8 @@ class Link:
         self._ids = itertools.count(1)
         self._outbox: Outbox[CallerFrame] = Outbox()
         self._left = asyncio.Event()
+        #: Whether no more calls are to begin here.
+        self.leaving = False
         self._empty = asyncio.Event()
 
     @property
@@ -41,11 +43,6 @@ class Link:
     def max_age(self) -> float | None:
         """Seconds after which another link should take over. None: it does not grow old."""
         return self._hello.max_age_seconds or None
-
-    @property
-    def leaving(self) -> bool:
-        """Whether no more calls are to begin here."""
-        return self._left.is_set()
 
     async def left(self) -> None:
         """Wait until no more calls are to begin here."""
@@ -72,7 +69,7 @@ class Link:
 
     def leave(self) -> None:
         """Begin no more calls; the link ends with the last of those that are under way."""
-        self._left.set()
+        self._leave()
         if not self._calls:
             self._empty.set()
 
@@ -82,7 +79,7 @@ class Link:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._left.set()
+            self._leave()
             self._stream.cancel()
             for task in tasks:
                 task.cancel()
@@ -113,6 +110,10 @@ class Link:
             await self._stream.write(OpenRequest(frames=frames))
 
         await self._outbox.send(write)
+
+    def _leave(self) -> None:
+        self.leaving = True
+        self._left.set()
 
     def _forget(self, call_id: int) -> None:
         """Take no more of a call."""

@@ -45,14 +45,16 @@ class Links:
 
     def pick(self) -> Link | None:
         """Return a link to the core with the fewest calls under way. None: take an RPC."""
-        cores = self._cores.values()
-        if not all(core.linkable for core in cores):
-            # In the middle of an upgrade: the new cores alone would have all the calls.
-            return None
-        found = [(core, link) for core in cores if (link := core.pick()) is not None]
+        found: list[tuple[Keeper, Link]] = []
+        for core in self._cores.values():
+            if not core.linkable:
+                # In the middle of an upgrade: the new cores alone would have all the calls.
+                return None
+            if (link := core.pick()) is not None:
+                found.append((core, link))
         if len(found) > 1:
             # Of those that are equal any: not the same one again and again while there is little to do.
-            found = [min(found, key=lambda each: (each[0].in_flight, random.random()))]  # noqa: S311
+            return min(found, key=lambda each: (each[0].in_flight, random.random()))[1]  # noqa: S311
         return found[0][1] if found else None
 
     async def __aenter__(self) -> Self:
