@@ -99,7 +99,8 @@ class Server(TCPServer):
 class ClientStream(IOStream):
     """The socket of one client. ``patience``: seconds for which the client may take nothing.
 
-    What comes goes to ``receive`` past Tornado's buffer and its futures.
+    What comes goes to ``receive`` past Tornado's buffer and its futures, which would cost 11 us more a read
+    (docs/decisions/0017).
     """
 
     # Beside what Tornado keeps: with more than 30 attributes an object's dictionary takes 1.2 KiB more.
