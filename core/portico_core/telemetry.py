@@ -89,9 +89,11 @@ def log(call: Call, made: Receipt) -> None:
 
 def line(**values: object) -> str:
     """Return ``name=value`` pairs; what is empty is left out, what is not one word is a JSON string."""
-    return " ".join(f"{name}={_word(str(each))}" for name, each in values.items() if each not in (None, ""))
+    return " ".join([f"{name}={_word(each)}" for name, each in values.items() if each not in (None, "")])
 
 
-def _word(text: str) -> str:
-    text = text[:_LONGEST_VALUE]
+def _word(value: object) -> str:
+    if type(value) is int or type(value) is float:
+        return str(value)
+    text = str(value)[:_LONGEST_VALUE]
     return text if _BARE.fullmatch(text) else msgspec.json.encode(text).decode()
