@@ -19,15 +19,15 @@ def record(level: int, **facts: str | float | bool | None) -> None:
 
 def line(facts: dict[str, str | float | bool | None]) -> str:
     """Render facts as ``name=value`` pairs; what a caller made up cannot forge a pair or a line."""
-    return " ".join(f"{name}={_value(value)}" for name, value in facts.items() if value is not None)
+    return " ".join([f"{name}={_value(value)}" for name, value in facts.items() if value is not None])
 
 
 def _value(value: str | float | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if isinstance(value, str):
+        short = value[:256]
+        return short if _BARE.fullmatch(short) else json.dumps(short)
     if isinstance(value, float):
         return f"{value:.1f}"
-    if isinstance(value, int):
-        return str(value)
-    short = value[:256]
-    return short if _BARE.fullmatch(short) else json.dumps(short)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
