@@ -37,8 +37,8 @@ def configure(environ: Mapping[str, str], role: str) -> None:
     ``role`` names the folder in LOG_DIR. Empty: the process is no server and logs to stderr.
     """
     level = _level(environ.get("LOG_LEVEL") or "info")
-    # To find out where a line is logged takes half of its time, and thread and process a third of what then is
-    # left; no line says them (logging's HOWTO, "Optimization").
+    # To find out where a line is logged takes half of its time, and in which thread and process a third of
+    # what is left then; no line says it (logging's HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     folder = environ.get("LOG_DIR")
