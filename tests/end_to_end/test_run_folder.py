@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import serve
+from tests.support.processes import portico
 
 
 @pytest.fixture
@@ -58,3 +59,13 @@ def test_a_folder_that_is_none_is_left_alone(tmp: Path) -> None:
     with serve(env={"TMPDIR": str(tmp)}):
         assert (elsewhere / "file").exists()
         assert {tmp / "portico-serve-link", tmp / "portico-serve-file"} < folders(tmp)
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_folder_whose_sockets_would_have_too_long_names_is_told(tmp_path: Path, workers: str) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    with portico("serve", "--workers", workers, env={"TMPDIR": str(folder)}) as process:
+        assert process.popen.wait(20) == 2
+    assert "Set TMPDIR to a folder with a shorter one." in process.output
+    assert not list(folder.iterdir())

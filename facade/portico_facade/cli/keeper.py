@@ -60,9 +60,13 @@ class Keeper:
         return self._failures >= _ENOUGH
 
     async def start(self) -> str | None:
-        """Start the process; return the address that it is ready on. None: it ended before."""
-        self._child = self._make()
-        return await self._run(self._child)
+        """Start the process; return the address that it is ready on. None: it never was."""
+        try:
+            self._child = self._make()
+            return await self._run(self._child)
+        except OSError as error:
+            _log.error("the %s cannot be started: %s", self.name, error)
+            return None
 
     def keep(self, hopeless: Callable[[int], None]) -> None:
         """Start it again from now on when it ends; ``hopeless`` is told its status where that fails."""

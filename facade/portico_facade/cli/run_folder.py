@@ -14,7 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from portico_facade.cli.common import UsageError
+
 _PREFIX: Final = "portico-serve-"
+
+#: Bytes of the folder's path: Linux takes 107 of a socket's, and those in it have names of 20 (``gathering``).
+_LONGEST: Final = 86
 
 
 @contextlib.contextmanager
@@ -22,12 +27,16 @@ def run_folder() -> Iterator[tuple[Path, int]]:
     """Make a folder, and take away those that killed gateways of this user left.
 
     Yields the folder, which goes when the block ends, and the descriptor that holds its lock, for processes
-    that may outlive this one.
+    that may outlive this one. Raises UsageError where its path is too long for the sockets in it.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _sweep(left)
     folder, lock = _locked()
     try:
+        if len(os.fsencode(folder)) > _LONGEST:
+            raise UsageError(
+                f"{folder} is too long a path for sockets. Set TMPDIR to a folder with a shorter one."
+            )
         yield folder, lock
     finally:
         shutil.rmtree(folder, ignore_errors=True)
