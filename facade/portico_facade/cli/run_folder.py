@@ -18,7 +18,7 @@ from portico_facade.cli.common import UsageError
 
 _PREFIX: Final = "portico-serve-"
 
-#: Bytes of the folder's path: Linux takes 107 of a socket's, and those in it have names of 20 (``gathering``).
+#: Bytes of the folder's path: Linux takes 107 of a socket's, and the names in it have 20 (``gathering``).
 _LONGEST: Final = 86
 
 
