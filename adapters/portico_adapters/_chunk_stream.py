@@ -37,6 +37,8 @@ class Parser(Protocol[R_contra]):
 class ChunkStream(Generic[R]):
     """Turns what each read of a stream brings into messages, one where the header stays the same.
 
+    The first of many events travel ahead.
+
     ``whole``: returns the chunks of an answer that came as JSON although a stream was asked for; none of
     what is no answer. Such an answer may be as large as an event.
     """
