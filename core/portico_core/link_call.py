@@ -126,11 +126,12 @@ class LinkCall:
 
     async def _whole(self, answer: Awaitable[Message]) -> bytes:
         """Send an answer but for its last piece, which is returned: the end shares its frame."""
-        *first, (last, _) = pieces((await answer).SerializeToString())
-        for piece, more in first:
-            await self._send(piece, more)
+        piece = b""
+        for piece, more in pieces((await answer).SerializeToString()):
+            if more:
+                await self._send(piece, more)
         await self._turn()
-        return last
+        return piece
 
     async def _stream(self, answers: AsyncGenerator[Message, None]) -> None:
         async with aclosing(answers):
@@ -144,7 +145,8 @@ class LinkCall:
 
     async def _send(self, piece: bytes, more: bool) -> None:
         """Send a piece, as soon as the caller may take it."""
-        await self._turn()
+        if self._credit <= 0 or self._outbox.full:
+            await self._turn()
         self._credit -= len(piece)
         self._outbox.put(self._lane, CoreFrame(call_id=self.call_id, data=piece, more=more), len(piece))
 

@@ -79,8 +79,13 @@ class Exchange:
                 if self._end.status:
                     raise unpack(self._end.status)
                 return None
-            self._take_pieces()
-            await self._wait()
+            if self._joining:
+                self._take_pieces()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         message, size = self._arrived.pop(0)
         self._take_bytes(size)
         return message
@@ -143,13 +148,6 @@ class Exchange:
             self._outbox.put(self.lane, CallerFrame(call_id=self._call_id, credit=self._taken))
             self._ahead -= self._taken
             self._taken = 0
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _expire(self) -> None:
         self.fail(deadline_exceeded())

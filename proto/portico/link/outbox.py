@@ -9,9 +9,10 @@ from portico.link.v1.link_pb2 import CallerFrame, CoreFrame
 
 F = TypeVar("F", CallerFrame, CoreFrame)
 
-# One message of the stream, in bytes of pieces: what is longer lets others in between. In frames: a frame
-# without a piece is small, but the beginning of a call may have long keys, and gRPC bounds the message.
-_MESSAGE: Final = 64 * 1024
+# One message of the stream, in bytes of pieces: what is longer lets others in between. With a quarter of this
+# an answer of a megabyte costs a quarter more CPU. In frames: a frame without a piece is small, but the
+# beginning of a call may have long keys, and gRPC bounds the message.
+_MESSAGE: Final = 256 * 1024
 _FRAMES: Final = 512
 
 # Turns of the event loop that a message waits for, as long as they add to it. It costs both ends some 150 us
