@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import counts
-from tests.bench.plot import PICTURE, svg
+from tests.bench.plot import PANELS, PICTURE, svg
 from tests.bench.report import PAGE, markdown, rewritten
 from tests.bench.runs import Bench, Results
 from tests.bench.tables import HELD, TABLES, How
@@ -57,9 +57,10 @@ def main() -> None:
             sections.append((table.name, markdown(table, done[table.name], conditions)))
             print(sections[-1][1], flush=True)
     if options.write:
-        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), sections), encoding="utf-8")
-        if not options.only:
+        if {panel.table for panel in PANELS} <= done.keys():
             PICTURE.write_text(svg(done), encoding="utf-8")
+            sections.append(("picture", f"![{', '.join(panel.title for panel in PANELS)}]({PICTURE.name})\n"))
+        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), sections), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -95,7 +96,7 @@ def _options() -> argparse.Namespace:
     add(
         "--write",
         action="store_true",
-        help="put them into docs/performance.md, and of a full run the picture",
+        help="put them into docs/performance.md, and the picture of requests, streams and paced if all are run",
     )
     add(
         "--count",

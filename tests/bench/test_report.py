@@ -31,10 +31,11 @@ def test_growth_is_read_along_a_row() -> None:
     )
 
 
-def test_the_page_has_a_place_for_every_table() -> None:
+def test_the_page_has_a_place_for_the_picture_and_every_table() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    again = rewritten(page, [(table.name, f"new {table.name}\n") for table in TABLES])
-    assert all(f"begin -->\nnew {table.name}\n<!--" in again for table in TABLES)
+    names = ["picture", *(table.name for table in TABLES)]
+    again = rewritten(page, [(name, f"new {name}\n") for name in names])
+    assert all(f"begin -->\nnew {name}\n<!--" in again for name in names)
     with pytest.raises(ValueError, match="no marks for other"):
         rewritten(page, [("other", "")])
 
