@@ -96,7 +96,7 @@ def _options() -> argparse.Namespace:
     add(
         "--write",
         action="store_true",
-        help="put them into docs/performance.md, and the picture of requests, streams and paced if all are run",
+        help="put them into docs/performance.md, and a picture there if requests, streams and paced were run",
     )
     add(
         "--count",
