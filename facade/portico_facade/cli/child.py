@@ -1,22 +1,28 @@
 """One run of a ``portico`` command as a process of its own."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
 
+from portico_facade.cli.heartbeat import PATIENCE, falls_silent
 from portico_facade.cli.running import SUPERVISED
+
+_log: Final = logging.getLogger("portico.supervisor")
 
 
 class Child:
     """A process, from its start to its end."""
 
-    def __init__(self, arguments: Sequence[str], kept: Sequence[int], *, reloads: bool) -> None:
-        """``kept``: file descriptors that the process has too.
+    def __init__(self, name: str, arguments: Sequence[str], kept: Sequence[int], *, reloads: bool) -> None:
+        """``name``: what the log calls it. ``kept``: file descriptors that the process has too.
 
         ``reloads``: it reads its configuration again on SIGHUP.
         """
+        self._name = name
         self._arguments = arguments
         self._kept = kept
         self._reloads = reloads
@@ -24,6 +30,7 @@ class Child:
         self._ready = False
         # It read its configuration before that changed, maybe, and takes no signals yet.
         self._late = False
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def over(self) -> bool:
@@ -49,6 +56,8 @@ class Child:
             raise RuntimeError("a child's stdout is a pipe")
         line = (await self._process.stdout.readline()).decode()
         self._ready = bool(line)
+        if self._ready:
+            self._listening = asyncio.create_task(self._listen(self._process.stdout))
         if self._ready and self._late:
             self.reload()
         return line.rpartition(" on ")[2].strip() or None
@@ -62,6 +71,12 @@ class Child:
         self._late = not self._ready
         if self._reloads and self._ready:
             self.signal(signal.SIGHUP)
+
+    async def _listen(self, stdout: asyncio.StreamReader) -> None:
+        """End it where it hangs."""
+        if await falls_silent(stdout):
+            _log.error("the %s hangs: nothing of it was heard for %g s; it is killed", self._name, PATIENCE)
+            self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process still runs."""

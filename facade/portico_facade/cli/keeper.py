@@ -138,7 +138,8 @@ class Keeper:
     def _make(self) -> Child:
         descriptors = () if self._backlog is None else self._backlog.open()
         accept = ["--accept", ",".join(map(str, descriptors))] if descriptors else []
-        return Child([*self._arguments, *accept], (self._lock, *descriptors), reloads=self._reloads)
+        kept = (self._lock, *descriptors)
+        return Child(self.name, [*self._arguments, *accept], kept, reloads=self._reloads)
 
     async def _run(self, child: Child) -> str | None:
         self._all.add(child)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from portico_facade.cli.common import UsageError
+from portico_facade.cli.heartbeat import beat
 
 #: Set for the processes of ``portico serve``: they end when their standard input does.
 SUPERVISED: Final = "PORTICO_SUPERVISED"
@@ -69,6 +70,8 @@ def announce(what: str) -> Callable[[str], None]:
         # garbage holds every stream up for 30 to 50 ms, without them it is 3.
         gc.freeze()
         print(f"portico {what} is ready on {address}", flush=True)
+        if os.environ.get(SUPERVISED):
+            beat()
 
     return ready
 
