@@ -12,7 +12,7 @@ import grpc
 from grpc import aio
 
 from portico.errors import GatewayError
-from portico.link.link import Link, Stream
+from portico.link.link import Link, Stream, told
 from portico.link.v1.link_pb2 import Hello, OpenResponse
 from portico.link.v1.link_pb2_grpc import LinkServiceStub
 from portico.remote import channel_options
@@ -109,7 +109,7 @@ class Keeper:
             except (aio.AioRpcError, GatewayError) as error:
                 self.linkable = not isinstance(error, aio.AioRpcError) or error.code() is not _UNKNOWN
                 delay = min(2 * delay, _LATER) if self.linkable else self._much_later
-                _log.info("no link to the core at %s: %s", self._place, error)
+                _log.info("no link to the core at %s: %s", self._place, told(error))
             else:
                 self.linkable = True
                 if old is not None:
