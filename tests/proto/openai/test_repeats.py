@@ -1,9 +1,10 @@
 """What repeats the event before it is read as if it stood alone."""
 
 import json
+import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico.openai.chunks import ChunkParser
@@ -60,6 +61,7 @@ def chunk_alone(event: bytes) -> ChatChunk:
     return response.chunks[0]
 
 
+@settings(deadline=None)
 @given(st.lists(events(), max_size=12))
 def test_a_parser_reads_each_event_as_another_that_reads_it_alone(found: list[bytes]) -> None:
     """Chunk by chunk, with the header that holds for it."""
@@ -114,3 +116,15 @@ def test_two_events_that_are_no_json_together_are_none_apart() -> None:
     assert parser.parse_run([broken, event("d")], 0, response) == 0
     with pytest.raises(ValueError, match="JSON"):
         parser.parse(broken, response)
+
+
+@pytest.mark.parametrize("text", ["x", "\n"], ids=["plain", "escaped"])
+def test_a_huge_text_is_read_in_memory_of_its_own_size(text: str) -> None:
+    """An event may have 64 MiB; what stands around its text is found without a note of each character."""
+    found = event(text * 500_000)
+    tracemalloc.start()
+    try:
+        assert ChunkParser().parse(found, StreamResponse())
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(found)
+    finally:
+        tracemalloc.stop()
