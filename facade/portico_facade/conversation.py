@@ -12,7 +12,7 @@ from portico_facade.deadline import Deadline
 from portico_facade.framing import Chunked, Measured
 from portico_facade.headers import headers_too_large
 from portico_facade.refusal import headers_too_slow, refusal
-from portico_facade.request import malformed, read_request
+from portico_facade.request import malformed, read_request, starts_a_request
 from portico_facade.state import Facade
 from portico_facade.upload import Upload, too_slow
 
@@ -118,14 +118,17 @@ class Conversation:
     def _read_head(self, data: bytes) -> None:
         # Some clients end a body with an empty line that is not of it.
         data = data.lstrip(b"\r\n")
+        if not data:
+            # Nothing has begun: the limit that holds goes on.
+            return
         end = data.find(b"\r\n\r\n")
         if (end + 4 if end >= 0 else len(data)) > _HEAD_BYTES:
             self._refuse(headers_too_large())
         elif end >= 0:
             self._bytes = b""
             self._begin(data[: end + 4], data[end + 4 :])
-        elif b"\n\n" in data:
-            # Who ends lines with line feeds alone will not send what is waited for.
+        elif b"\n\n" in data or not starts_a_request(data):
+            # Who ends lines with line feeds alone, or speaks TLS, will not send what is waited for.
             self._refuse(malformed())
         else:
             self._bytes = data

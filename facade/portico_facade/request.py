@@ -22,6 +22,8 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 #: Method, target and minor version (RFC 9112, 3); a target may hold what is no ASCII, as curl sends it.
 _LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([0-9])\r\n")
 
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
+
 #: Stands for every request line: bodies are framed alike under all methods.
 _ANY_LINE: Final = b"POST / HTTP/1.1\r\n"
 
@@ -101,6 +103,11 @@ def read_request(head: bytes) -> Request:
     if not path.startswith("/"):
         path = _path_of(path)
     return Request(method.decode("ascii"), path, version, by_name, pairs, _length_of(by_name))
+
+
+def starts_a_request(data: bytes) -> bool:
+    """Whether a request can begin so: with the first character of a method."""
+    return _METHOD.match(data) is not None
 
 
 def malformed() -> GatewayError:

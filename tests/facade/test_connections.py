@@ -219,10 +219,12 @@ async def test_a_new_connection_without_a_byte_is_closed_in_time(start: Start) -
         assert await client.reader.read() == b""
 
 
-async def test_an_idle_connection_is_kept_for_its_own_time(start: Start) -> None:
-    """Which is not that of a request."""
+@pytest.mark.parametrize("behind", [b"", b"\r\n"])
+async def test_an_idle_connection_is_kept_for_its_own_time(start: Start, behind: bytes) -> None:
+    """Which is not that of a request; an empty line behind the last one begins none."""
     async with start(client_timeout=0.2, idle=1) as portico, portico.connect() as client:
         await _once(client)
+        client.writer.write(behind)
         answered = time.monotonic()
         assert await client.reader.read() == b""
         assert time.monotonic() - answered > 0.9

@@ -62,6 +62,7 @@ REFUSED: dict[str, bytes] = {
     "HTTP in small letters": b"GET /livez http/1.1\r\nHost: a\r\n\r\n",
     "another protocol": b"SOURCE /livez ICE/1.0\r\nHost: a\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "the beginning of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "line feeds alone": b"GET /livez HTTP/1.1\nHost: a\n\n",
     "a line feed in the head": GET + b"X: b\nY: c\r\n\r\n",
     "a line feed at the end": GET + b"\n" + NEXT,
