@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -209,6 +210,32 @@ async def test_a_client_that_does_not_read_is_not_read_for() -> None:
         buffered = flood.sent * 16_384
         assert buffered < 16_000_000
         assert await client.closed()
+
+
+async def test_a_stream_that_waits_for_its_client_is_cut_without_a_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The client learns why behind what waits for it, and the log has no traceback."""
+    flood = Flood()
+    async with facade(flood) as portico, portico.connect() as client:
+        client.send("POST", CHAT, ask(stream=True))
+        await client.head()
+        sent = -1
+        while sent != flood.sent:
+            # Until it is not asked for more: the loop has had time for a hundred messages.
+            sent = flood.sent
+            for _ in range(100):
+                await asyncio.sleep(0)
+        [request] = portico.app.facade.running
+        request.cut()
+        *_, end = [chunk async for chunk in _until_the_end(client)]
+        assert b'"code":"shutting_down"' in end
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def _until_the_end(client: Client) -> AsyncIterator[bytes]:
+    while chunk := await client.chunk():
+        yield chunk
 
 
 async def test_a_client_that_reads_slowly_gets_everything() -> None:
