@@ -2,10 +2,13 @@
 
 import asyncio
 import gzip
+import tracemalloc
 
 import pytest
 
 from portico.testing.gateway import FakeGateway
+from portico_facade.request import read_request
+from portico_facade.upload import Upload
 from tests.facade.clients import Facade
 from tests.facade.conftest import Start
 from tests.facade.messages import ask
@@ -58,6 +61,26 @@ async def test_a_chunked_body_within_the_limit_is_taken(portico: Facade) -> None
             client.writer.write(b"1\r\n%c\r\n" % byte)
         client.writer.write(b"0\r\n\r\n")
         assert (await client.answer()).status == 200
+
+
+def test_a_body_in_tiny_pieces_takes_no_more_memory_than_a_whole_one() -> None:
+    """However a hostile client cuts it."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n"
+    upload = Upload(read_request(head), 400_000)
+    data = bytes(range(256))
+    tracemalloc.start()
+    try:
+        for number in range(200_000):
+            # Objects of their own, as a socket makes them.
+            at = number % 127 * 2
+            upload.take(data[at : at + 2])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 500_000
+    body = upload.body()
+    assert len(body) == 400_000
+    assert body[:508] == data[:254] * 2
 
 
 async def test_a_client_that_asks_before_it_sends_gets_the_413_and_no_leave(start: Start) -> None:
