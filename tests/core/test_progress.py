@@ -62,6 +62,7 @@ def after(*chunks: ChatChunk) -> Progress:
         ([chunk(content="x", finish_reason="length")], True),
         ([chunk(role="assistant"), chunk(1, content="x"), chunk(1, finish_reason="stop")], False),
         ([chunk(1, content="x"), chunk(0, finish_reason="stop"), chunk(1, finish_reason="stop")], True),
+        ([chunk(1, finish_reason="stop"), chunk(content="x")], False),
         ([chunk(finish_reason="")], False),
         ([chunk(finish_reason="stop"), ChatChunk(usage=Usage(total_tokens=1))], True),
     ],
