@@ -15,7 +15,10 @@ from portico.errors import GatewayError
 from portico_adapters._reading import unreadable
 
 # One step of a JSON path (RFC 9535): .name, ['name'], ["name"] or [0].
-_STEP: Final = re.compile(r"""\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]|\[(\d{1,9})\]""")
+# Possessive: what may be given back again is remembered, in 130 bytes for each of a name.
+_STEP: Final = re.compile(
+    r"""\.([^.\[\]]+)|\['((?:[^'\\]++|\\.)*+)'\]|\["((?:[^"\\]++|\\.)*+)"\]|\[(\d{1,9})\]"""
+)
 _ESCAPED: Final = re.compile(r"\\(.)")
 # More is no place in arguments that anybody writes.
 _DEEPEST: Final = 64

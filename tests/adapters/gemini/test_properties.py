@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -374,3 +375,15 @@ def test_pieces_at_places_that_are_none_are_errors(pieces: list[Any]) -> None:
     """Of the backend."""
     _, found = outcome(streamed_call(pieces), [])
     assert found is ErrorClass.UPSTREAM or found.choices[0].message.tool_calls
+
+
+def test_a_long_name_is_read_in_memory_of_its_own_size() -> None:
+    """Without a note of each of its characters."""
+    stream = streamed_call([{"jsonPath": f"$['{'x' * 500_000}']", "numberValue": 1}])
+    tracemalloc.start()
+    try:
+        _, found = outcome(stream, [])
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(stream)
+    finally:
+        tracemalloc.stop()
+    assert len(found.choices[0].message.tool_calls[0].function.arguments) > 500_000
