@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from portico_facade.cli.common import UsageError
+from portico_facade.cli.log_lines import LineFormatter, TurnWriter
 
 #: A file grows to so many bytes; so many older ones are kept beside it (access.log.1 is the newest).
 FILE_BYTES: Final = 10_000_000
 OLDER_FILES: Final = 9
-
-_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 #: Loggers with a line per request or call.
 _ACCESS: Final = ("portico.access", "portico.calls")
@@ -43,7 +42,9 @@ def configure(environ: Mapping[str, str], role: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     folder = environ.get("LOG_DIR")
     if not folder or not role:
-        logging.basicConfig(level=level, stream=sys.stderr, format=_FORMAT)
+        lines = logging.StreamHandler(TurnWriter(sys.stderr))
+        lines.setFormatter(LineFormatter())
+        logging.basicConfig(level=level, handlers=[lines])
         return
     try:
         own = _take(Path(folder), role)
@@ -88,5 +89,5 @@ def _take(folder: Path, role: str) -> Path:
 
 def _file(path: Path) -> logging.Handler:
     handler = RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(LineFormatter())
     return handler
