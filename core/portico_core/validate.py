@@ -46,18 +46,19 @@ def check_chat(params: ChatCompletionParams) -> None:
     _check_model(params.model)
     if not params.messages:
         raise invalid_request("You must provide at least one message.", "messages")
-    # One pass finds what needs more than a glance: conversations are long, and parts few.
+    # One pass finds what needs more than a glance: conversations are long, and parts few. Their numbers: to
+    # keep a message itself takes half a KiB.
     suspects = []
     for index, message in enumerate(params.messages):
         role = message.role
         if not role:
             raise invalid_request(f"messages[{index}] has no role.", f"messages[{index}].role")
         if message.content_parts or (role == "user" and not message.HasField("content")):
-            suspects.append((message, f"messages[{index}].content"))
+            suspects.append(index)
     _check_numbers(params)
     _check_all_extra(params)
-    for message, path in suspects:
-        _check_content(message, path)
+    for index in suspects:
+        _check_content(params.messages[index], f"messages[{index}].content")
 
 
 def check_complete(params: TextCompletionParams) -> None:

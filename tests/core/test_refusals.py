@@ -1,10 +1,12 @@
 """What is refused before anything is sent to a backend."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from portico.errors import GatewayError
 from portico.openai.requests import parse_chat
 from portico.v1.chat_pb2 import ChatCompletionParams, ResponseFormat
 from portico.v1.gateway_pb2 import ChatRequest, StreamRequest
@@ -131,3 +133,16 @@ def test_what_backends_have_answered_is_valid(case: corpus.Case) -> None:
     """No such request is refused for what the dialect put into extra_json, or for what it leaves out."""
     parsed, _ = parse_chat(json.dumps(case.request).encode())
     check_chat(parsed)
+
+
+def test_many_messages_are_checked_in_little_memory() -> None:
+    """Though each must be looked at twice, as none has content."""
+    asked = ChatCompletionParams(model="m", messages=[ChatMessage(role="user") for _ in range(10_000)])
+    size = asked.ByteSize()
+    tracemalloc.start()
+    try:
+        with pytest.raises(GatewayError, match="content"):
+            check_chat(asked)
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
