@@ -69,7 +69,8 @@ class Answering(Handler):
                     slow = events.send(block)
                     if slow is not None:
                         # Nothing more is taken from the gateway until the client has taken this.
-                        await slow
+                        # Shielded, as Tornado's future, cancelled, would be logged as a fault.
+                        await asyncio.shield(slow)
             events.end(renderer.finish())
         except (Exception, asyncio.CancelledError) as raised:
             if not self.begun or self.client.closed():

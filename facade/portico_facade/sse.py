@@ -37,10 +37,7 @@ class EventStream:
         elif not block:
             return None
         self._handler.sent_bytes += len(block)
-        if self._client.send(data):
-            return None
-        # Shielded, as Tornado logs a future of its own that is cancelled as a fault.
-        return asyncio.shield(self._client.write(b""))
+        return None if self._client.send(data) else self._client.write(b"")
 
     def end(self, block: bytes) -> None:
         """Write the last events and end the answer."""
