@@ -40,8 +40,8 @@ class Handler:
     # All that an open stream keeps: a dictionary for each would take 0.8 KiB more.
     __slots__ = (
         *("_args", "_conversation", "begun", "call", "client", "ends_connection", "error", "facade"),
-        *("finished", "first_byte_ms", "headers", "interrupted", "model", "request", "request_id"),
-        *("running", "sent_bytes", "status", "streamed", "task", "upload"),
+        *("finished", "first_byte_ms", "headers", "interrupted", "keeps_alive", "model", "request"),
+        *("request_id", "running", "sent_bytes", "status", "streamed", "task", "upload"),
     )
 
     def __init__(self, conversation: Conversation, args: tuple[str, ...]) -> None:
@@ -70,6 +70,8 @@ class Handler:
         self.finished = False
         #: The end of the connection is the end of the answer.
         self.ends_connection = False
+        #: What the head has said of the connection; a client that relies on it may be sending.
+        self.keeps_alive = False
 
         # For the access log and the metrics, as far as they become known.
         self.model: str | None = None
@@ -157,7 +159,8 @@ class Handler:
         named.update(self.headers)
         if framing is not None:
             named[framing[0]] = framing[1]
-        if not self._keeps_alive():
+        self.keeps_alive = self._may_keep_alive()
+        if not self.keeps_alive:
             named["Connection"] = "close"
         elif self.request.version == "HTTP/1.0":
             named["Connection"] = "Keep-Alive"
@@ -223,7 +226,7 @@ class Handler:
 
     def _let_go(self) -> None:
         """Have the connection read on, or close, and the facade forget the request."""
-        self._conversation.answered(keep=self._keeps_alive())
+        self._conversation.answered(keep=self.keeps_alive)
         # An error remembers the frames that it passed, and would keep this from being freed at once.
         self.error = None
 
@@ -242,7 +245,7 @@ class Handler:
         message = f"Not allowed to {name} on {self.request.path[:200]}; it takes {self._allowed()}."
         raise GatewayError(ErrorClass.CALLER, 405, message, INVALID_REQUEST, "method_not_supported")
 
-    def _keeps_alive(self) -> bool:
+    def _may_keep_alive(self) -> bool:
         wanted = self.upload.whole and self.request.keeps_alive
         return wanted and not (self.ends_connection or self.facade.draining)
 

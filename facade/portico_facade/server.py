@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, TypeAlias
 
@@ -86,18 +87,29 @@ async def drained(app: FacadeApplication, server: Server, budget: float, hurry: 
     server.leave()
     hurried = asyncio.create_task(hurry.wait())
     idle: asyncio.Task[None] | None = None
+    end = time.monotonic() + budget
+
+    def left() -> float:
+        return max(0.0, end - time.monotonic())
+
     try:
-        if server.connected:
-            # A request that is on its way still is answered, and its client asked to take another connection.
-            await asyncio.wait({hurried}, timeout=min(_NOTICE, budget))
-        _log.info("stopping: %d requests are running", len(app.facade.running))
-        idle = asyncio.create_task(app.facade.idle())
-        await asyncio.wait({hurried, idle}, timeout=budget, return_when=asyncio.FIRST_COMPLETED)
-        if not idle.done():
-            _log.warning("stopping: %d requests are cut", len(app.facade.running))
-            for request in list(app.facade.running):
-                request.cut()
-            await asyncio.wait({idle}, timeout=_LAST_WORDS)
+        while True:
+            if server.connected:
+                # A request that is on its way still is answered, and its client asked to take another
+                # connection.
+                await asyncio.wait({hurried}, timeout=min(_NOTICE, left()))
+            _log.info("stopping: %d requests are running", len(app.facade.running))
+            if not app.facade.running:
+                break
+            idle = asyncio.create_task(app.facade.idle())
+            await asyncio.wait({hurried, idle}, timeout=left(), return_when=asyncio.FIRST_COMPLETED)
+            if not idle.done():
+                _log.warning("stopping: %d requests are cut", len(app.facade.running))
+                for request in list(app.facade.running):
+                    request.cut()
+                await asyncio.wait({idle}, timeout=_LAST_WORDS)
+                break
+            # Once more: clients whose answers had begun before that have not been asked.
     finally:
         tasks = [task for task in (hurried, idle) if task is not None]
         for task in tasks:

@@ -226,6 +226,10 @@ async def test_a_signal_lets_running_requests_finish(
         go_on.set()
         rest = [chunk async for chunk in _chunks(client)]
         assert rest[-1] == b"data: [DONE]\n\n"
+        # Its head did not say that the connection would end: the next request may be on its way.
+        client.send("GET", "/livez")
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await client.closed()
         await facade.task
 
