@@ -77,6 +77,15 @@ def commands(pid: int) -> dict[int, str]:
     return found
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Undo what shells do to commands in the background: these and all that they start ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_leaves_nothing_behind(how: signal.Signals) -> None:
     command = (sys.executable, "-m", "tests.bench", "--quick", "--only", "requests")

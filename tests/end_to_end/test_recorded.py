@@ -61,6 +61,9 @@ MENDED = {
 }
 TRANSLATED = frozenset(name for cases in MENDED.values() for name in cases)
 
+#: For all SDKs: to make one takes longer than an exchange.
+HTTP = openai.DefaultHttpxClient()
+
 CHUNKINGS = {"whole": "all", "pieces": "64", "bytes": "byte"}
 
 
@@ -137,17 +140,17 @@ def _expected(case: Case, direct: Any) -> Any:
 def _outcome(base_url: str, model: str, case: Case) -> Any:
     """Ask once and return what the SDK makes of the answer, in comparable form."""
     endpoint = endpoint_of(case.path)
-    with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30) as sdk:
-        try:
-            if endpoint is EMBEDDINGS:
-                # As it was recorded: the SDK's own default is base64, whatever the backend then sends.
-                recorded: Any = {"encoding_format": (case.request or {}).get("encoding_format") or "float"}
-                return whole(sdk.embeddings.create(model=model, input="x", **recorded))
-            create: Any = sdk.chat.completions.create if endpoint is CHAT else sdk.completions.create
-            messages = {"messages": [{"role": "user", "content": "x"}]}
-            asked: Any = {"model": model, **(messages if endpoint is CHAT else {"prompt": "x"})}
-            if not case.stream:
-                return whole(create(**asked))
-            return streamed(list(create(**asked, stream=True, stream_options={"include_usage": True})))
-        except openai.APIStatusError as error:
-            return {"status": error.status_code}
+    sdk = openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30, http_client=HTTP)
+    try:
+        if endpoint is EMBEDDINGS:
+            # As it was recorded: the SDK's own default is base64, whatever the backend then sends.
+            recorded: Any = {"encoding_format": (case.request or {}).get("encoding_format") or "float"}
+            return whole(sdk.embeddings.create(model=model, input="x", **recorded))
+        create: Any = sdk.chat.completions.create if endpoint is CHAT else sdk.completions.create
+        messages = {"messages": [{"role": "user", "content": "x"}]}
+        asked: Any = {"model": model, **(messages if endpoint is CHAT else {"prompt": "x"})}
+        if not case.stream:
+            return whole(create(**asked))
+        return streamed(list(create(**asked, stream=True, stream_options={"include_usage": True})))
+    except openai.APIStatusError as error:
+        return {"status": error.status_code}
