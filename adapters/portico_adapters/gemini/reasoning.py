@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
+from portico_adapters import _reasoning_details
 from portico_adapters._json import members
 from portico_adapters.gemini.answers import DIALECT
 
@@ -22,15 +23,9 @@ FORMAT: Final = "google-gemini-v1"
 DUMMY_SIGNATURE: Final = "skip_thought_signature_validator"
 
 
-class Detail(Struct, omit_defaults=True):
-    """One entry of ``reasoning_details``."""
+class Detail(_reasoning_details.Detail, omit_defaults=True):
+    """One entry of ``reasoning_details``, and the characters of the content that it came on."""
 
-    type: str = ""
-    text: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    format: str | None = None
-    index: int | None = None
     start: int | None = None
     end: int | None = None
 
